@@ -8,6 +8,12 @@ from typing import Final
 PREFIX: Final = 5
 
 
+def is_whole(data: bytes | memoryview) -> bool:
+    """Whether a piece of a body is one message, if it begins with one."""
+    size = len(data)
+    return size >= PREFIX and size == PREFIX + int.from_bytes(data[1:PREFIX], "big")
+
+
 class MessageCounter:
     """One direction of a call. Nothing is kept but what of a prefix has come."""
 

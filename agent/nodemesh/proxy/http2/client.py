@@ -313,7 +313,9 @@ class ClientRole(Role):
         self.client = client
 
     def released(self, stream: Http2Stream) -> None:
-        self.client.look()
+        client = self.client
+        if not client.codec.most:
+            client.look()
 
     def settled(self) -> None:
         self.client.look()

@@ -45,7 +45,7 @@ class Head:
 
     __slots__ = (
         "method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size", "ended",
-        "request", "response",
+        "request", "target", "weight", "response",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +62,8 @@ class Head:
         #: What `heads` found it to say, if the stream ended with it, or did not.
         self.ended = False
         self.request: RequestFields | None = None
+        self.target: tuple[bytes, bytes] = (b"", b"")  # path and query
+        self.weight = 1
         self.response: ResponseHead | None = None
 
 

@@ -37,13 +37,15 @@ def request_of(head: Head, ended: bool) -> RequestHead:
     """A client's request. Raises ProtocolError with the status to answer."""
     fields = head.request
     if fields is None or head.ended != ended:
+        head.target = split_path(head.path)
+        head.weight = weight_of(head.size)
         fields = head.request = read_fields(head, ended)
         head.ended = ended
-    path, query = split_path(head.path)
+    path, query = head.target
     method = b"GET" if head.protocol else head.method
     request = RequestHead(method, head.scheme, head.authority, path, query, fields)
     request.http2 = True
-    request.weight = weight_of(head.size)
+    request.weight = head.weight
     return request
 
 

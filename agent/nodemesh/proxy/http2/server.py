@@ -68,8 +68,8 @@ class Http2Server(Handler, ServerCarrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
-        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_begun", "_alarms", "_held",
-        "_blocked", "_sweeps", "_since", "_timer",
+        "session", "pod", "transport", "codec", "streams", "state", "since", "_receiving", "_begun", "_alarms", "_held",
+        "_blocked", "_sweeps", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport) -> None:
@@ -88,7 +88,7 @@ class Http2Server(Handler, ServerCarrier):
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._sweeps = 0
-        self._since = clock.now  # of the last stream's end
+        self.since = clock.now  # of the last stream's end
         self._timer: Timer = clock.after(SWEEP, self._check)
         transport.handler = self
         pod.connections[self] = None
@@ -193,7 +193,8 @@ class Http2Server(Handler, ServerCarrier):
         return self._alarms.pop() if self._alarms else Alarm(self.pod.shared.clock)
 
     def spare(self, alarm: Alarm) -> None:
-        alarm.clear()
+        if alarm.due:
+            alarm.clear()
         if self.state < CLOSED:
             self._alarms.append(alarm)
         else:
@@ -236,11 +237,6 @@ class Http2Server(Handler, ServerCarrier):
                 return
             largest.give_up(Reason.LIMIT_PER_POD, "too much waits for the client's windows")
             self.prompted()
-
-    def released(self, id: int) -> None:
-        """A stream is over."""
-        self.streams.pop(id, None)
-        self._since = self.pod.shared.clock.now
 
     # --- the end
 
@@ -286,7 +282,7 @@ class Http2Server(Handler, ServerCarrier):
         """End what takes too long: a greeting, a field section, a window that stays shut, idleness."""
         clock, codec = self.pod.shared.clock, self.codec
         self._timer = clock.after(SWEEP, self._check)
-        idle = clock.now - self._since
+        idle = clock.now - self.since
         if codec.block_since >= 0.0 and clock.now - codec.block_since > codec.limits.block_time:
             codec.give_up(Http2Fault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTINUATION_FLOOD, "field section does not end"))
         elif not codec.settled and idle > GREETING_TIMEOUT:
@@ -325,7 +321,9 @@ class ServerRole(Role):
         self.server.note_refusal(fault.reason, fault.text, 0)
 
     def released(self, stream: Http2Stream) -> None:
-        self.server.released(stream.id)
+        server = self.server
+        server.streams.pop(stream.id, None)
+        server.since = server.pod.shared.clock.now
 
     def broken(self, fault: Http2Fault) -> None:
         self.server.note_refusal(fault.reason, fault.text, 0)
