@@ -156,7 +156,7 @@ class Call(Requester):
         name = self.target.server_name(self.request.authority) if self.target.cluster.tls is not None else ""
         while True:
             upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.request.head)
-            if upstream is None or self._light or not upstream.reused or not upstream.stale:
+            if upstream is None or self._light or not upstream.reused or not upstream.is_stale():
                 return upstream
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
 
@@ -184,7 +184,7 @@ class Call(Requester):
         self.upstream = upstream
         if not self._fresh and not self._spared:
             self.attempts += 1
-        self.host_name = upstream.remote
+        self.host_name = upstream.transport.remote
         self.protocol = upstream.protocol
         host.begin()
         attempts = self.attempts
@@ -237,9 +237,9 @@ class Call(Requester):
     def responded(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
-        self.local_name = upstream.local
+        self.local_name = upstream.transport.local
         if self.target.cluster.tls is not None:
-            self.security = upstream.security
+            self.security = upstream.transport.security
         if self.target.group.timed:
             host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         if self.target.group.detector is not None:

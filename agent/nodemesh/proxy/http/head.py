@@ -178,4 +178,6 @@ class ResponseHead(Fields):
 def is_grpc(request: Request) -> bool:
     """Whether the client speaks gRPC, and expects gRPC's replies."""
     content_type = request.headers.get(b"content-type", b"")
+    if content_type == b"application/grpc":
+        return True
     return content_type.startswith(b"application/grpc") and content_type[16:17] in (b"", b"+", b";")

@@ -10,7 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..transport import READ_SIZE, Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -85,8 +85,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def busy(self) -> bool:
         return bool(self._streams) or bool(self.codec.streams)
 
-    @property
-    def room(self) -> bool:
+    def has_room(self) -> bool:
         codec = self.codec
         most = self.pool.target.cluster.pool.max_concurrent_streams
         return self.state < RETIRED and len(self._streams) < most and len(codec.streams) < codec.most

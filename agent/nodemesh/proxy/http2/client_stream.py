@@ -9,14 +9,14 @@ from mypy_extensions import trait
 from ...reasons import Reason
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..transport import SILENT, Buffer, Secured, Transport
+from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
 from .head import Head, Pair
 from .heads import lines_of, request_opening, response_of
 from .receiver import Receiver
 from .sending import Sending
-from .stream import CLOSED, Http2Stream
+from .stream import CLOSED, ON_SENT_END, Http2Stream
 from .tunnel import StreamTransport
 
 #: An endpoint's breaches of the protocol are one thing to a request, whichever rule it was.
@@ -61,19 +61,20 @@ class ClientStream(Receiver, Stream):
     """From the request to the end of the response, or until the requester gives it up."""
 
     __slots__ = (
-        "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
-        "_paused", "_blocked", "_tunnel", "response", "protocol",
+        "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_answered", "_unprocessed",
+        "_paused", "_blocked", "_tunnel", "response", "protocol", "transport", "reused",
     )  # fmt: skip
 
     def __init__(self, codec: Sending, carrier: ClientCarrier) -> None:
         self._codec = codec
         self._carrier = carrier
         self.protocol = b"HTTP/2"
+        self.transport = carrier.transport
+        self.reused = carrier.requests > 0
         self._stream: Http2Stream | None = None  # once the request is sent
         self._requester: Requester | None = None
         self._method = b""
         self._upgrade = b""  # the protocol that the request asks to change to
-        self._first = True  # of its connection's requests
         self._answered = False  # something of a response has come
         self.response: ResponseHead | None = None  # not told yet: what comes with the head is told along with it
         self._unprocessed = False
@@ -103,7 +104,6 @@ class ClientStream(Receiver, Stream):
         self._requester = requester
         self._method = head.method
         self._upgrade = head.fields.upgrade
-        self._first = not carrier.requests
         carrier.begin()
         over = ended and not data and not trailers and not self._upgrade
         stream = self._stream = codec.open(self, head.method == b"HEAD")
@@ -132,7 +132,7 @@ class ClientStream(Receiver, Stream):
         stream = self._stream
         self._requester = None
         if stream is None:
-            if self.stale:
+            if self.is_stale():
                 self._carrier.retire()
         elif self._tunnel is not None:
             self._tunnel.close()
@@ -152,38 +152,21 @@ class ClientStream(Receiver, Stream):
 
     @property
     def pending(self) -> int:
-        waiting = self._carrier.transport.pending + (self._stream.pending if self._stream is not None else 0)
+        waiting = self.transport.pending + (self._stream.pending if self._stream is not None else 0)
         self._blocked = waiting > 0
         return waiting
 
-    @property
-    def reused(self) -> bool:
-        return self._carrier.requests > 0
-
-    @property
-    def stale(self) -> bool:
+    def is_stale(self) -> bool:
         # Only a connection that is idle may have been closed unseen: others are read.
-        return not self._codec.streams and self._carrier.transport.stale
+        return not self._codec.streams and self.transport.stale
 
     @property
     def untouched(self) -> bool:
-        return not self._first and not self._answered
+        return self.reused and not self._answered
 
     @property
     def unprocessed(self) -> bool:
         return self._unprocessed
-
-    @property
-    def remote(self) -> str:
-        return self._carrier.transport.remote
-
-    @property
-    def local(self) -> str:
-        return self._carrier.transport.local
-
-    @property
-    def security(self) -> Secured | None:
-        return self._carrier.transport.security
 
     # --- what the codec tells
 
@@ -243,7 +226,7 @@ class ClientStream(Receiver, Stream):
     def drained(self) -> None:
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self._carrier.transport.pending:
+        elif self._blocked and not self.transport.pending:
             self._unblock()
 
     def failed(self, fault: Http2Fault) -> None:
@@ -273,7 +256,7 @@ class ClientStream(Receiver, Stream):
     def _end(self, stream: Http2Stream) -> None:
         """The response is complete: the requester is done with us, and the rest of its request is not wanted."""
         self._requester = None
-        if stream.writing:
+        if ON_SENT_END[stream.state] >= 0 and not stream.finishing:
             self._codec.reset(stream, NO_ERROR)
         self._carrier.left(self)
 
@@ -287,7 +270,7 @@ class ClientStream(Receiver, Stream):
         answer = response_of(head, False, self._method)
         changed = ResponseHead(101, b"", answer.lines, answer.names, upgrade=self._upgrade)
         tunnel = self._tunnel = StreamTransport(SILENT, self._codec, stream, self._carrier.flush)
-        tunnel.remote, tunnel.local = self.remote, self.local
+        tunnel.remote, tunnel.local = self.transport.remote, self.transport.local
         requester.switched(changed, tunnel, b"")
 
 

@@ -49,7 +49,6 @@ from .stream import (
     FOR_OTHERS,
     ON_RECEIVED_END,
     REFUSE,
-    REMOTE,
     RESET_BY_PEER,
     Http2Stream,
 )
@@ -60,11 +59,11 @@ SETTING_SIZE: Final = 6
 #: A field section in one frame, at the end of its stream.
 WHOLE: Final = END_HEADERS | END_STREAM
 
-#: A frame's header: its length with its type behind, flags, and stream (RFC 9113 section 4.1).
-unpack_header: Final = Struct(">IBI").unpack_from
+#: A frame's header: its length in two pieces, type, flags, and stream (RFC 9113 section 4.1).
+unpack_header: Final = Struct(">HBBBI").unpack_from
 
-#: The first of these in the longest frame, whatever its type.
-LONGEST: Final = MAX_FRAME << 8 | 0xFF
+#: Ids beyond are rare, and have, or may have, the bit that means nothing.
+LOW_ID: Final = (1 << 30) - 1
 
 
 class Http2Connection(Sections):
@@ -111,35 +110,42 @@ class Http2Connection(Sections):
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
         last = size - HEADER_SIZE if self._greeted else -1
-        longest = LONGEST if self.settled and not self._block_id else -1  # what needs no second look
-        word: int
+        longest = MAX_FRAME if self.settled and not self._block_id else -1  # what needs no second look
+        high: int
+        low: int
+        kind: int
         flags: int
         id: int
-        while position <= last:
-            word, flags, id = unpack_header(data, position)
-            kind = word & 0xFF
-            id &= MAX_31
-            if word > longest:
-                self._expect(kind, flags, id, word >> 8)
+        while True:
+            if position > last:
+                break
+            high, low, kind, flags, id = unpack_header(data, position)
+            length = high * 256 + low
+            if id > LOW_ID:
+                id &= MAX_31
+            if length > longest:
+                self._expect(kind, flags, id, length)
             start = position + HEADER_SIZE
-            end = start + (word >> 8)
+            end = start + length
             if end > size:
-                need = end - position
+                need = HEADER_SIZE + length
                 break
             position = end
             if kind == DATA:
                 self._read_data(id, flags, data[start:end])
             elif kind == HEADERS:
-                if flags | END_STREAM == WHOLE and id:  # most are
-                    self._read_section(id, data[start:end], flags != END_HEADERS)
+                if flags == WHOLE and id:
+                    self._read_section(id, data[start:end], True)
+                elif flags == END_HEADERS and id:
+                    self._read_section(id, data[start:end], False)
                 else:
                     self._read_headers(id, flags, data, start, end)
-                    longest = LONGEST if not self._block_id else -1
+                    longest = MAX_FRAME if not self._block_id else -1
                 if self.quota <= 0 and not self.broken:
                     break
             else:
                 self._read_other(kind, flags, id, data[start:end])
-                longest = LONGEST if self.settled and not self._block_id else -1
+                longest = MAX_FRAME if self.settled and not self._block_id else -1
             if self.broken:
                 return
         if position < size:
@@ -189,14 +195,16 @@ class Http2Connection(Sections):
     def _read_data(self, id: int, flags: int, data: bytes) -> None:
         """DATA, with its payload."""
         size = length = len(data)
-        ended = flags & END_STREAM != 0
+        if flags > END_STREAM:
+            if flags & PADDED and id in self.streams:
+                data = unpadded(data)
+                length = len(data)
+            flags &= END_STREAM
+        ended = flags == END_STREAM
         stream = self.streams.get(id)
         if stream is None:
             self._read_late_data(id, size, ended)
             return
-        if flags & PADDED:
-            data = unpadded(data)
-            length = len(data)
         self.credit -= size
         if self.credit < 0:
             raise overdrawn()
@@ -204,16 +212,16 @@ class Http2Connection(Sections):
             self.watch.filled += 1
         elif not ended:
             self.watch.empty()
-        if stream.state & REMOTE or size > stream.credit or not stream.headed or stream.expected >= 0:
+        state = ON_RECEIVED_END[stream.state]
+        if state < 0 or size > stream.credit or not stream.headed or stream.expected >= 0:
             fault = fault_of(stream, size, length, ended)
             if fault is not None:
                 self._give_back(size)
                 self._refuse(stream, fault, ended)
                 return
         stream.untaken += size
-        state = stream.state
         if ended:
-            state = stream.state = ON_RECEIVED_END[state]
+            stream.state = state
         else:
             stream.credit -= size
         if stream.receiver.data(data, ended):
@@ -226,7 +234,7 @@ class Http2Connection(Sections):
                 self.taken(stream, size)
         elif size > length:
             self.taken(stream, size - length)
-        if state == CLOSED:
+        if ended and state == CLOSED:
             self._release(stream, ENDED)
 
     def _read_late_data(self, id: int, size: int, ended: bool) -> None:
@@ -376,7 +384,7 @@ def unpadded(data: bytes) -> bytes:
 
 def fault_of(stream: Http2Stream, size: int, length: int, ended: bool) -> Http2Fault | None:
     """What is wrong with DATA of `size` bytes, of which `length` are of the body; counts them if nothing is."""
-    if stream.state & REMOTE:
+    if ON_RECEIVED_END[stream.state] < 0:
         return Http2Fault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
     if size > stream.credit:
         return Http2Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")

@@ -96,8 +96,8 @@ LENGTHS: Final = [integer(length, 7, 0) for length in range(REMEMBERED_LENGTH)]
 
 
 class Name:
-    """How a name is written in literals, and whether its fields are remembered. Of a volatile one the last line is, with
-    what was `written` for it."""
+    """How a name is written in literals, and whether its fields are remembered. Of a volatile one the last line is,
+    with what was `written` for it."""
 
     __slots__ = ("plain", "never", "indexing", "secret", "volatile", "values", "line", "written")
 

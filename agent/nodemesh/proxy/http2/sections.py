@@ -107,7 +107,7 @@ class Sections(Sending):
             section = self._decoder.read(block)
             self.watch.filled += 1
             try:
-                if stream.state & REMOTE:
+                if ON_RECEIVED_END[stream.state] < 0:
                     raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
                 if section.excess is not None:
                     raise StreamFault(ENHANCE_YOUR_CALM, section.excess, "field section too large")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from ...reasons import Reason
@@ -11,7 +12,7 @@ from .fault import ConnectionFault, Http2Fault
 from .frames import (
     MAX_31,
     PREFACE,
-    write_block,
+    add_block,
     write_goaway,
     write_ping,
     write_reset,
@@ -40,7 +41,7 @@ from .writer import Opening, Writer
 UNSETTLED_STREAMS: Final = 100
 
 #: No new streams from here on: a connection's ids do not come back.
-LAST_ID: Final = 1 << 30
+LAST_ID: Final = (1 << 30) - 1
 
 #: Bytes of a GOAWAY's text.
 MAX_TEXT: Final = 64
@@ -54,8 +55,8 @@ class Sending(Windows):
     """What both sides of a connection may do. `now` is the time of the last call that had one."""
 
     __slots__ = (
-        "role", "server", "streams", "most", "last", "now", "settled", "acknowledged", "leaving", "control", "kept", "_writer",
-        "_closed", "_resets", "_accepted",
+        "role", "server", "streams", "most", "last", "now", "settled", "acknowledged", "leaving", "control", "kept",
+        "_writer", "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
     def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
@@ -73,7 +74,7 @@ class Sending(Windows):
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._writer = Writer()
-        self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
+        self._closed: deque[int] = deque(maxlen=REMEMBERED)  # of the last closed streams, ids with their fates
         self._resets: dict[int, None] = {}
         greeting = write_settings(limits.announced(server))
         if limits.connection_window > DEFAULT_WINDOW:
@@ -170,19 +171,19 @@ class Sending(Windows):
     def send_informed(self, stream: Http2Stream, opening: Opening) -> None:
         """Server: an interim response."""
         if stream.writing and not stream.answered:
-            self.out.append(write_block(stream.name, self._writer.head(opening, NO_EDITS), False, self.peer.frame))
+            add_block(self.out, stream.name, self._writer.head(opening, NO_EDITS), False, self.peer.frame)
 
     def send_head(self, stream: Http2Stream, opening: Opening, edits: Edits, ended: bool) -> None:
         """A head, and what the proxy says in it; `ended`: without a body."""
-        if not stream.answered and not stream.state & LOCAL:
+        if not stream.answered and ON_SENT_END[stream.state] >= 0:
             stream.answered = True
-            self.out.append(write_block(stream.name, self._writer.head(opening, edits), ended, self.peer.frame))
+            add_block(self.out, stream.name, self._writer.head(opening, edits), ended, self.peer.frame)
             if ended:
                 self._ended(stream)
 
     def send_data(self, stream: Http2Stream, data: bytes, ended: bool) -> None:
         """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
-        if stream.state & LOCAL or stream.finishing:
+        if ON_SENT_END[stream.state] < 0 or stream.finishing:
             return
         size = len(data)
         if stream.pending or (size and (size > stream.window or size > self.window or size > self.peer.frame)):
@@ -192,7 +193,7 @@ class Sending(Windows):
 
     def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
         """The body is complete, and these follow it."""
-        if stream.state & LOCAL or stream.finishing:
+        if ON_SENT_END[stream.state] < 0 or stream.finishing:
             return
         waiting = stream.waiting
         if waiting is None:
@@ -228,7 +229,7 @@ class Sending(Windows):
 
     def _finish_stream(self, stream: Http2Stream, trailers: list[bytes]) -> None:
         """The body is sent: its trailers end the stream."""
-        self.out.append(write_block(stream.name, self._writer.trailers(trailers), True, self.peer.frame))
+        add_block(self.out, stream.name, self._writer.trailers(trailers), True, self.peer.frame)
         self._ended(stream)
 
     def _ended(self, stream: Http2Stream) -> None:
@@ -249,7 +250,7 @@ class Sending(Windows):
         if fate == RESET_BY_US:
             self._remember_reset(id)
         else:
-            self._closed[id // 2 % REMEMBERED] = id * 4 + fate
+            self._closed.append(id * 4 + fate)
         if self.streams.pop(id, None) is not None:
             self.role.released(stream)
 
@@ -268,7 +269,7 @@ class Sending(Windows):
         receiver.failed(fault)
 
     def _remember(self, id: int, fate: int) -> None:
-        self._closed[id // 2 % REMEMBERED] = id * 4 + fate
+        self._closed.append(id * 4 + fate)
 
     def _remember_reset(self, id: int) -> None:
         if len(self._resets) >= REMEMBERED_RESETS:
@@ -281,5 +282,7 @@ class Sending(Windows):
             return IDLE
         if id in self._resets:
             return RESET_BY_US
-        known = self._closed[id // 2 % REMEMBERED]
-        return known & 3 if known >> 2 == id else FORGOTTEN
+        for known in self._closed:
+            if known // 4 == id:
+                return known % 4
+        return FORGOTTEN

@@ -27,7 +27,7 @@ from .head import Head, Pair
 from .heads import lines_of, request_of, response_opening
 from .receiver import Receiver
 from .sending import Sending
-from .stream import REMOTE, Http2Stream
+from .stream import ON_RECEIVED_END, Http2Stream
 from .tunnel import StreamTransport
 
 #: Responses without a body, whatever their fields say.
@@ -264,7 +264,7 @@ class ServerStream(Receiver, Responder):
 
     def done(self) -> None:
         self._end()
-        if not self.stream.state & REMOTE:
+        if ON_RECEIVED_END[self.stream.state] >= 0:
             self._codec.dismiss(self.stream)
             self._carrier.flush()
 

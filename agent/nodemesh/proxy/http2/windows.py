@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from .frames import DATA, DATA_BEGINNINGS, END_STREAM, MAX_31, SMALL, begin, write_window_update
+from .frames import DATA, END_STREAM, FIRST_DATA, LAST_DATA, MAX_31, SMALL, begin, write_window_update
 from .limits import Http2Limits
 from .settings import DEFAULT_WINDOW, Settings
-from .stream import REMOTE, Http2Stream, Unsent
+from .stream import ON_RECEIVED_END, Http2Stream, Unsent
 from .watch import Watch
 
 #: What waits is kept in pieces of at least this size, so that their number is bounded by their bytes.
@@ -50,7 +50,7 @@ class Windows:
         self.owed += size
         if self.owed >= self._worth_saying:
             self._give_back(0)
-        if not stream.state & REMOTE:
+        if ON_RECEIVED_END[stream.state] >= 0:
             stream.owed += size
             if stream.owed * 2 >= self.limits.window:
                 stream.credit += stream.owed
@@ -75,10 +75,11 @@ class Windows:
         self.watch.sent += 1
         out = self.out
         if size < SMALL:
-            out.append(DATA_BEGINNINGS[ended][size] + stream.name + data)
+            out.append(LAST_DATA[size] if ended else FIRST_DATA[size])
         else:
-            out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
-            out.append(data)
+            out.append(begin(size, DATA, END_STREAM if ended else 0))
+        out.append(stream.name)
+        out.append(data)
         if ended:
             self._ended(stream)
 

@@ -110,7 +110,7 @@ class Writer(Encoder):
         known = NAMES.get(name) or name_of(name)
         if not known.volatile or known.values < REMEMBERED_VALUES:
             return self._field(line, (name, line[start:].strip(b" \t")))
-        if line != known.line:  # one for each message has no place in any table, and one for each second is the last one
+        if line != known.line:  # a value for each message has no place in a table, one for each second was the last one
             known.line, known.written = line, write_literal(known.plain, line[start:].strip(b" \t"))
         return known.written
 
