@@ -105,7 +105,7 @@ class Writer(Encoder):
         if not line or name in UNSAID:
             return b""
         start = len(name) + 1
-        if b"\r\n" in line:
+        if line.find(b"\r\n") >= 0:
             return b"".join([self._pair((name, each[start:].strip(b" \t"))) for each in line.split(b"\r\n")])
         known = NAMES.get(name) or name_of(name)
         if not known.volatile or known.values < REMEMBERED_VALUES:

@@ -168,7 +168,11 @@ def test_memory_of_closed_streams_is_bounded():
         peer.receive(headers(id, ended=False), now)
         peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, True)
         peer.connection.reset(peer.stream(id), 0)
-    assert len(peer.connection._resets) == 256 and len(peer.connection._closed) == 128
+    assert len(peer.connection._resets) == 256 and not peer.connection._closed
+    for id in range(2001, 3001, 2):
+        peer.receive(headers(id))
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, True)
+    assert len(peer.connection._closed) == 128
     peer.sent()
     assert peer.receive(data(1999, b"late"), now) == []
 
