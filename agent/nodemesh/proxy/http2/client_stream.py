@@ -12,8 +12,8 @@ from ..http.stream import Requester, Stream
 from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
-from .head import Head, Pair
-from .heads import lines_of, request_opening, response_of
+from .head import Head
+from .heads import request_opening, response_of
 from .receiver import Receiver
 from .sending import Sending
 from .stream import CLOSED, ON_SENT_END, Http2Stream
@@ -213,7 +213,7 @@ class ClientStream(Receiver, Stream):
                 requester.response_data(data, ended, [])
         return not self._paused
 
-    def trailers(self, trailers: list[Pair]) -> None:
+    def trailers(self, trailers: list[bytes]) -> None:
         if self.response is not None:
             self.tell_head()
         requester, stream = self._requester, self._stream
@@ -221,7 +221,7 @@ class ClientStream(Receiver, Stream):
             self._tunnel.received(b"", True)
         elif requester is not None and stream is not None:
             self._end(stream)
-            requester.response_data(b"", True, lines_of(trailers))
+            requester.response_data(b"", True, trailers)
 
     def drained(self) -> None:
         if self._tunnel is not None:

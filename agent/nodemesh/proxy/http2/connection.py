@@ -213,7 +213,7 @@ class Http2Connection(Sections):
         elif not ended:
             self.watch.empty()
         state = ON_RECEIVED_END[stream.state]
-        if state < 0 or size > stream.credit or not stream.headed or stream.expected >= 0:
+        if state < 0 or size > stream.credit or stream.expected >= 0:
             fault = fault_of(stream, size, length, ended)
             if fault is not None:
                 self._give_back(size)

@@ -9,7 +9,7 @@ from ...reasons import Reason
 from .codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from .fault import ConnectionFault
 from .field import OVERHEAD, SECRET, Field
-from .head import Head, Pair
+from .head import Head
 from .huffman import decode
 from .limits import Http2Limits
 from .settings import DEFAULT_TABLE
@@ -52,7 +52,7 @@ class Section:
         self.added = added
         self.excess = excess
         self.head: Head | None = None
-        self.trailers: list[Pair] | None = None
+        self.trailers: list[bytes] | None = None
 
 
 class Decoder:

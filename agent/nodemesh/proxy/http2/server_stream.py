@@ -23,8 +23,8 @@ from ..http.tunnel import Upgrade
 from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, INTERNAL_ERROR
 from .fault import Http2Fault
-from .head import Head, Pair
-from .heads import lines_of, request_of, response_opening
+from .head import Head
+from .heads import request_of, response_opening
 from .receiver import Receiver
 from .sending import Sending
 from .stream import ON_RECEIVED_END, Http2Stream
@@ -150,14 +150,14 @@ class ServerStream(Receiver, Responder):
             return False
         return not self._paused
 
-    def trailers(self, trailers: list[Pair]) -> None:
+    def trailers(self, trailers: list[bytes]) -> None:
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
         elif self.exchange is not None:
             if self.waits:
                 self.begin()
             if self.exchange is not None:
-                self.exchange.request_ended(lines_of(trailers))
+                self.exchange.request_ended(trailers)
 
     def drained(self) -> None:
         if self._tunnel is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
-from .head import UNKNOWN
 from .receiver import Receiver
 
 # States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
@@ -38,6 +38,9 @@ FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
 FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
 
 
+pack_id: Final = Struct(">I").pack
+
+
 class Unsent:
     """What of a stream waits for the peer's windows: pieces of its body, of the first of which `offset` bytes are sent,
     and its trailers with their size, if they are known."""
@@ -61,7 +64,7 @@ class Http2Stream:
 
     def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
         self.id = id
-        self.name = id.to_bytes(4, "big")
+        self.name = pack_id(id)
         self.since = now
         self.receiver = receiver
         self.state = OPEN
@@ -69,7 +72,7 @@ class Http2Stream:
         self.headed = False  # the request's head has come, or the final response's
         self.informed = 0  # interim heads so far
         self.bodiless = False  # the answer to HEAD: its content-length is of no body
-        self.expected = UNKNOWN  # bytes of the body that are still to come
+        self.expected = 0  # bytes of the body that are still to come, or UNKNOWN: none before the head
         self.credit = credit  # bytes that the peer may send
         self.untaken = 0  # bytes that came, and that the receiver has not taken
         self.owed = 0  # bytes taken, and not given back to the peer yet
