@@ -48,7 +48,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     __slots__ = (
         "pool", "outlet", "lane", "name", "approach", "transport", "codec", "state", "requests", "opened", "idle_since",
-        "_streams", "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
+        "_streams", "_receiving", "answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
         "_backoff",
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.codec = Http2Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
-        self._answering: list[ClientStream] = []  # since the last read, of which more may come than the head
+        self.answering: list[ClientStream] = []  # since the last read, of which more may come than the head
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._heard = clock.now  # when anything came last
@@ -143,9 +143,6 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         else:
             self.prompted()
 
-    def answering(self, stream: ClientStream) -> None:
-        self._answering.append(stream)
-
     def left(self, stream: ClientStream) -> None:
         if stream not in self._streams or self.state == CLOSED:
             return
@@ -174,8 +171,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._receiving = True
         try:
             self.codec.receive(data if isinstance(data, bytes) else bytes(data), clock.now)
-            if self._answering:
-                answering, self._answering = self._answering, []
+            if self.answering:
+                answering, self.answering = self.answering, []
                 for stream in answering:
                     if stream.response is not None:
                         stream.tell_head()

@@ -35,6 +35,7 @@ class ClientCarrier:
 
     transport: Transport
     requests: int
+    answering: list[ClientStream]  # whose `tell_head` is called when all is read that has come by now
 
     def begin(self) -> None:
         """One more request is sent."""
@@ -42,10 +43,6 @@ class ClientCarrier:
 
     def flush(self) -> None:
         """Send what the codec has to be sent."""
-        raise NotImplementedError
-
-    def answering(self, stream: ClientStream) -> None:
-        """Have `tell_head` called when all is read that has come by now."""
         raise NotImplementedError
 
     def left(self, stream: ClientStream) -> None:
@@ -184,7 +181,7 @@ class ClientStream(Receiver, Stream):
             requester.responded(response, b"", True)
         else:
             self.response = response
-            self._carrier.answering(self)
+            self._carrier.answering.append(self)
 
     def tell_head(self) -> None:
         """Nothing has come with the response's head."""

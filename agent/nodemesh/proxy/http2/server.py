@@ -68,7 +68,7 @@ class Http2Server(Handler, ServerCarrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
-        "session", "pod", "transport", "codec", "streams", "state", "since", "_receiving", "_begun", "_alarms", "_held",
+        "session", "pod", "transport", "codec", "streams", "state", "since", "begun", "_receiving", "_alarms", "_held",
         "_blocked", "_sweeps", "_timer",
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ class Http2Server(Handler, ServerCarrier):
         self.streams: dict[int, ServerStream] = {}
         self.state = SERVING
         self._receiving = False
-        self._begun: list[ServerStream] = []  # since the last read, and may get more than their heads
+        self.begun: list[ServerStream] = []  # since the last read, and may get more than their heads
         self._alarms: list[Alarm] = []  # of streams that are over, for those to come
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
@@ -108,8 +108,8 @@ class Http2Server(Handler, ServerCarrier):
         self._receiving = True
         try:
             codec.receive(data if isinstance(data, bytes) else bytes(data), self.pod.shared.clock.now)
-            if self._begun:
-                begun, self._begun = self._begun, []
+            if self.begun:
+                begun, self.begun = self.begun, []
                 for stream in begun:
                     if stream.waits:
                         stream.begin()
@@ -185,9 +185,6 @@ class Http2Server(Handler, ServerCarrier):
             self.transport.prompt()
         else:
             self.prompted()
-
-    def begun(self, stream: ServerStream) -> None:
-        self._begun.append(stream)
 
     def alarm(self) -> Alarm:
         return self._alarms.pop() if self._alarms else Alarm(self.pod.shared.clock)

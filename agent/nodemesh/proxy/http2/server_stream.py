@@ -43,13 +43,10 @@ class ServerCarrier:
     __slots__ = ()
 
     transport: Transport
+    begun: list[ServerStream]  # whose `begin` is called when all is read that has come by now
 
     def flush(self) -> None:
         """Send what the codec has to be sent."""
-        raise NotImplementedError
-
-    def begun(self, stream: ServerStream) -> None:
-        """Have `begin` called when all is read that has come by now."""
         raise NotImplementedError
 
     def alarm(self) -> Alarm:
@@ -117,13 +114,13 @@ class ServerStream(Receiver, Responder):
             exchange.start(b"", True, [])
         else:
             self.waits = True
-            self._carrier.begun(self)
+            self._carrier.begun.append(self)
 
-    def begin(self, data: bytes = b"", ended: bool = False) -> None:
-        """The exchange sets out with so much of the body."""
+    def begin(self) -> None:
+        """The exchange sets out with nothing of the body."""
         self.waits = False
         if self.exchange is not None:
-            self.exchange.start(data, ended, [])
+            self.exchange.start(b"", False, [])
 
     def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
@@ -132,7 +129,8 @@ class ServerStream(Receiver, Responder):
         exchange = self.exchange
         if exchange is not None:
             if self.waits:
-                self.begin(data, ended)
+                self.waits = False
+                exchange.start(data, ended, [])
             elif exchange.head.fields.upgrade:
                 if self._early is None:
                     self._early = bytearray()
@@ -303,7 +301,9 @@ class ServerStream(Receiver, Responder):
         exchange, self.exchange = self.exchange, None
         if self._early:
             self._take_early()
-        self._give_alarm_back()
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            self._carrier.spare(alarm)
         assert exchange is None or exchange.state == DONE
 
     def _give_alarm_back(self) -> None:
