@@ -138,7 +138,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def flush(self) -> None:
         codec = self.codec
-        if codec.unsent < READ_SIZE and codec.backlog == self._held:
+        if codec.unsent < READ_SIZE and not codec.recount:
             self.transport.prompt()
         else:
             self.prompted()
@@ -179,13 +179,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         finally:
             self._receiving = False
         codec = self.codec
-        if (
-            codec.out
-            or codec.backlog != self._held
-            or codec.kept != self._blocked
-            or self.state == RETIRED
-            or codec.broken
-        ):
+        if codec.out or codec.recount or codec.broken or self.state == RETIRED:
             self.flush()
 
     def ended(self) -> None:
@@ -195,7 +189,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         if self._receiving or self.state == CLOSED:
             return
         codec = self.codec
-        if codec.backlog != self._held or codec.kept != self._blocked:
+        if codec.recount:
             self._count(codec.backlog, codec.kept)
         if codec.out:
             self._write()
@@ -227,6 +221,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         """Tell the pod's gate what is kept here: of requests for which the endpoint has opened no window, which stops
         the pod and not the endpoint; and what tunnels keep until the pod takes it."""
         gate = self.outlet.gate
+        self.codec.recount = False
         if held != self._held:
             change, self._held = held - self._held, held
             gate.change_held(change)

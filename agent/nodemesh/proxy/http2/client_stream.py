@@ -245,7 +245,7 @@ class ClientStream(Receiver, Stream):
         """The endpoint's connection takes more."""
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and (self._stream is None or not self._stream.pending):
+        elif self._blocked and (self._stream is None or self._stream.waiting is None):
             self._unblock()
 
     # --- inside
@@ -253,7 +253,7 @@ class ClientStream(Receiver, Stream):
     def _end(self, stream: Http2Stream) -> None:
         """The response is complete: the requester is done with us, and the rest of its request is not wanted."""
         self._requester = None
-        if ON_SENT_END[stream.state] >= 0 and not stream.finishing:
+        if ON_SENT_END[stream.state] >= 0 and stream.writing:
             self._codec.reset(stream, NO_ERROR)
         self._carrier.left(self)
 

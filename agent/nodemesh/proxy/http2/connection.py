@@ -85,7 +85,7 @@ class Http2Connection(Sections):
         if self._held:
             self._held += data
             if len(self._held) < self._need or self.quota <= 0:
-                self.held = len(self._held) + self._block_size
+                self._count_held()
                 return
             data = bytes(self._held)
             self._held = bytearray()
@@ -95,7 +95,14 @@ class Http2Connection(Sections):
             except ConnectionFault as error:
                 self._held = bytearray()
                 self._break(error.fault)
-        self.held = len(self._held) + self._block_size
+        if self._held or self._block_id or self.held:
+            self._count_held()
+
+    def _count_held(self) -> None:
+        held = len(self._held) + self._block_size
+        if held != self.held:
+            self.held = held
+            self.recount = True
 
     @property
     def stalled(self) -> bool:
@@ -286,7 +293,7 @@ class Http2Connection(Sections):
         elif stream.window > MAX_31:
             text = "stream's window over 2^31-1"
             self._refuse(stream, Http2Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, text), False)
-        elif stream.pending and not stream.queued:
+        elif stream.waiting is not None:
             self._resume(stream, MAX_31)
 
     def _read_settings(self, id: int, flags: int, data: bytes) -> None:
@@ -323,8 +330,7 @@ class Http2Connection(Sections):
                 raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "window over 2^31-1")
         if change > 0:
             for stream in streams:
-                if stream.pending and not stream.queued:
-                    self._resume(stream, MAX_31)
+                self._resume(stream, MAX_31)
 
     # --- the rest
 

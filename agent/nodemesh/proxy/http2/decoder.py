@@ -41,7 +41,7 @@ class Section:
     fitted, and the table is as if all had been read. `head` and `trailers` are for who reads fields: what it found them
     to say."""
 
-    __slots__ = ("fields", "size", "version", "added", "excess", "head", "trailers")
+    __slots__ = ("fields", "size", "version", "added", "added_size", "excess", "head", "trailers")
 
     def __init__(
         self, fields: list[Field], size: int, version: int, added: list[Field], excess: Reason | None = None
@@ -50,6 +50,7 @@ class Section:
         self.size = size  # bytes, as RFC 9113 section 6.5.2 counts them
         self.version = version
         self.added = added
+        self.added_size = sum([field.size for field in added]) if added else 0
         self.excess = excess
         self.head: Head | None = None
         self.trailers: list[bytes] | None = None
@@ -92,8 +93,8 @@ class Decoder:
         table = self.table
         known = self._known.get(block)
         if known is not None and (known.version == table.version or known.version == ANY):
-            for field in known.added:
-                table.add(field)
+            if known.added:
+                table.extend(known.added, known.added_size)
             return known
         version = table.version
         self._added = []

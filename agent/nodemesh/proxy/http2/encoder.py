@@ -96,10 +96,11 @@ LENGTHS: Final = [integer(length, 7, 0) for length in range(REMEMBERED_LENGTH)]
 
 
 class Name:
-    """How a name is written in literals, and whether its fields are remembered. Of a volatile one the last line is,
-    with what was `written` for it."""
+    """How a name is written in literals, and whether its fields are remembered. A volatile one is `spent` when it has
+    had so many values: where each message has another one none is worth a place in a table, and where each second has,
+    the last one is, as its `line` and what was `written` for that."""
 
-    __slots__ = ("plain", "never", "indexing", "secret", "volatile", "values", "line", "written")
+    __slots__ = ("plain", "never", "indexing", "secret", "volatile", "values", "spent", "line", "written")
 
     def __init__(self, name: bytes) -> None:
         index = STATIC_NAMES.get(name, 0)
@@ -110,6 +111,7 @@ class Name:
         self.secret = name in SECRET
         self.volatile = name in VOLATILE
         self.values = 0
+        self.spent = False
         self.line = self.written = b""
 
 
@@ -153,6 +155,7 @@ def write_first(pair: Pair) -> bytes:
     literal = name.plain + length + value
     if name.values < REMEMBERED_VALUES and len(literal) <= REMEMBERED_LENGTH:
         name.values += 1
+        name.spent = name.volatile and name.values == REMEMBERED_VALUES
         if len(SEEN) >= REMEMBERED:
             forget()
         SEEN[pair] = KnownField(pair, literal, not name.volatile)

@@ -183,32 +183,39 @@ class Sending(Windows):
 
     def send_data(self, stream: Http2Stream, data: bytes, ended: bool) -> None:
         """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
-        if ON_SENT_END[stream.state] < 0 or stream.finishing:
+        waiting = stream.waiting
+        if ON_SENT_END[stream.state] < 0 or (waiting is not None and waiting.finishing):
             return
         size = len(data)
-        if stream.pending or (size and (size > stream.window or size > self.window or size > self.peer.frame)):
+        if waiting is not None or (size and (size > stream.window or size > self.window or size > self.peer.frame)):
             self._wait(stream, data, size, ended)
         elif size or ended:
             self._write_data(stream, data, size, ended)
 
     def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
         """The body is complete, and these follow it."""
-        if ON_SENT_END[stream.state] < 0 or stream.finishing:
+        if ON_SENT_END[stream.state] < 0:
             return
         waiting = stream.waiting
         if waiting is None:
             self._finish_stream(stream, lines)
-        else:
-            stream.finishing = True
+        elif not waiting.finishing:
+            waiting.finishing = True
             waiting.trailers = lines
             waiting.size = sum(map(len, lines))
             self.backlog += waiting.size
+            self.recount = True
 
     def reset(self, stream: Http2Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
         if stream.state != CLOSED and not self.broken:
             self.out.append(write_reset(stream.name, code))
             self._abandon(stream, RESET_BY_US if stream.reading else ENDED)
+
+    def keep(self, change: int) -> None:
+        """So many bytes more of bodies are kept by the streams' users."""
+        self.kept += change
+        self.recount = True
 
     def dismiss(self, stream: Http2Stream) -> None:
         """Server: nobody wants what is left of the request; the response goes out all the same (RFC 9113, 8.1)."""
@@ -234,7 +241,6 @@ class Sending(Windows):
 
     def _ended(self, stream: Http2Stream) -> None:
         """END_STREAM is sent."""
-        stream.finishing = False
         state = stream.state = ON_SENT_END[stream.state]
         if state == CLOSED:
             self._release(stream, ENDED)
@@ -244,7 +250,7 @@ class Sending(Windows):
     def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
-        if stream.waiting is not None or stream.queued:
+        if stream.waiting is not None:
             self._drop(stream, stream.waiting)
         id = stream.id
         if fate == RESET_BY_US:

@@ -115,13 +115,7 @@ class Http2Server(Handler, ServerCarrier):
                         stream.begin()
         finally:
             self._receiving = False
-        if (
-            codec.out
-            or codec.held + codec.kept != self._held
-            or codec.backlog != self._blocked
-            or self.state != SERVING
-            or codec.broken
-        ):
+        if codec.out or codec.recount or codec.broken or self.state != SERVING:
             self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
             self.transport.pause()
@@ -139,7 +133,7 @@ class Http2Server(Handler, ServerCarrier):
         if self._receiving or self.state >= CLOSING:
             return
         codec, transport = self.codec, self.transport
-        if codec.held + codec.kept != self._held or codec.backlog != self._blocked:
+        if codec.recount:
             self._count()
         if codec.out:
             transport.send(codec.outgoing())
@@ -181,7 +175,7 @@ class Http2Server(Handler, ServerCarrier):
     def flush(self) -> None:
         """What all streams have to say goes out together, unless it is much, or the gate is to know what waits."""
         codec = self.codec
-        if codec.unsent < READ_SIZE and codec.backlog == self._blocked:
+        if codec.unsent < READ_SIZE and not codec.recount:
             self.transport.prompt()
         else:
             self.prompted()
@@ -214,6 +208,7 @@ class Http2Server(Handler, ServerCarrier):
         """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for
         which the client has opened no window."""
         codec, gate = self.codec, self.session.gate
+        codec.recount = False
         held = codec.held + codec.kept
         if held != self._held:
             change, self._held = held - self._held, held

@@ -135,7 +135,7 @@ class ServerStream(Receiver, Responder):
                 if self._early is None:
                     self._early = bytearray()
                 self._early += data
-                self._codec.kept += len(data)
+                self._codec.keep(len(data))
                 self._early_end = self._early_end or ended
                 return False
             else:
@@ -178,7 +178,7 @@ class ServerStream(Receiver, Responder):
         """The client's connection takes more."""
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self.stream.pending:
+        elif self._blocked and self.stream.waiting is None:
             self._unblock()
 
     def check(self) -> None:
@@ -270,14 +270,14 @@ class ServerStream(Receiver, Responder):
 
     def _waits(self) -> bool:
         """Whether what was sent waits for the client, so that no more should come for now."""
-        self._blocked = self.stream.pending > 0 or self._carrier.transport.pending > 0
-        return self._blocked
+        blocked = self._blocked = self.stream.waiting is not None or self._carrier.transport.pending > 0
+        return blocked
 
     def _take_early(self) -> bytes:
         early, self._early = self._early, None
         if early is None:
             return b""
-        self._codec.kept -= len(early)
+        self._codec.keep(-len(early))
         return bytes(early)
 
     def _unblock(self) -> None:

@@ -45,11 +45,14 @@ class Unsent:
     """What of a stream waits for the peer's windows: pieces of its body, of the first of which `offset` bytes are sent,
     and its trailers with their size, if they are known."""
 
-    __slots__ = ("pieces", "offset", "trailers", "size")
+    __slots__ = ("pieces", "offset", "pending", "finishing", "queued", "trailers", "size")
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.offset = 0
+        self.pending = 0  # bytes of the body that wait
+        self.finishing = False  # END_STREAM follows what waits
+        self.queued = False  # for the connection's window
         self.trailers: list[bytes] | None = None
         self.size = 0
 
@@ -59,7 +62,7 @@ class Http2Stream:
 
     __slots__ = (
         "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
-        "untaken", "owed", "window", "waiting", "pending", "finishing", "queued", "curt",
+        "untaken", "owed", "window", "waiting", "curt",
     )  # fmt: skip
 
     def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
@@ -80,9 +83,6 @@ class Http2Stream:
         self.answered = False  # our final head is sent
         self.window = window  # bytes that we may send; below 0 after SETTINGS (RFC 9113 section 6.9.2)
         self.waiting: Unsent | None = None
-        self.pending = 0  # bytes of the body that wait
-        self.finishing = False  # END_STREAM follows what waits
-        self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
 
     @property
@@ -93,4 +93,9 @@ class Http2Stream:
     @property
     def writing(self) -> bool:
         """We have not said END_STREAM, nor will with what waits."""
-        return not self.state & LOCAL and not self.finishing
+        return not self.state & LOCAL and (self.waiting is None or not self.waiting.finishing)
+
+    @property
+    def pending(self) -> int:
+        """Bytes of the body that wait."""
+        return self.waiting.pending if self.waiting is not None else 0

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..http.head import Edits
 from ..http.lines import CACHE, read_line
-from .encoder import NAMES, REMEMBERED_LENGTH, REMEMBERED_VALUES, Encoder, name_of, write_literal
+from .encoder import NAMES, REMEMBERED_LENGTH, Encoder, name_of, write_literal
 from .head import Pair
 
 #: What is not said as a line: fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113
@@ -108,11 +108,11 @@ class Writer(Encoder):
         if line.find(b"\r\n") >= 0:
             return b"".join([self._pair((name, each[start:].strip(b" \t"))) for each in line.split(b"\r\n")])
         known = NAMES.get(name) or name_of(name)
-        if not known.volatile or known.values < REMEMBERED_VALUES:
-            return self._field(line, (name, line[start:].strip(b" \t")))
-        if line != known.line:  # a value for each message has no place in a table, one for each second was the last one
-            known.line, known.written = line, write_literal(known.plain, line[start:].strip(b" \t"))
-        return known.written
+        if known.spent:
+            if line != known.line:
+                known.line, known.written = line, write_literal(known.plain, line[start:].strip(b" \t"))
+            return known.written
+        return self._field(line, (name, line[start:].strip(b" \t")))
 
     def _field(self, line: bytes, pair: Pair) -> bytes:
         """One line, which says this."""
