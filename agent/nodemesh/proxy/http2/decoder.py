@@ -34,6 +34,9 @@ ANY: Final = -1
 LITERALS: Final[Bounded[bytes, Field]] = Bounded(2048)
 LONGEST_LITERAL: Final = 256
 
+#: What an index in one byte is in the static table; None: it is none of that.
+SHORT: Final[list[Field | None]] = [None, *STATIC[1:], *[None] * (127 - STATIC_SIZE)]
+
 
 class Section:
     """What a block was decoded to, and means again as long as the table has the same version, or with ANY: it then puts
@@ -149,26 +152,22 @@ class Decoder:
                     continue
             position += 1
             if byte >= 128:  # indexed, the common case
-                index = byte & 127
-                if index == 127:
-                    index = self._integer(block, position, 127)
-                    position = self._position
-                if index <= STATIC_SIZE:
-                    if index == 0:
-                        raise broken("index 0")
-                    field = STATIC[index]
-                else:
-                    index = len(entries) + STATIC_SIZE - index
-                    if index < 0:
+                known = SHORT[byte - 128]
+                if known is None:
+                    index = byte - 128
+                    if index == 127:
+                        index = self._integer(block, position, 127)
+                        position = self._position
+                    if index == 0 or index - STATIC_SIZE > len(entries):
                         raise broken("index beyond the table")
-                    field = entries[index]
+                    known = entries[len(entries) + STATIC_SIZE - index]
                     self._refers = True
-                room -= field.size
+                room -= known.size
                 if room < 0 or len(fields) >= most:
                     self._exceed(room)
                     left = 0
                 else:
-                    fields.append(field)
+                    fields.append(known)
                 continue
             if 32 <= byte < 64:
                 raise broken("size update after a field")

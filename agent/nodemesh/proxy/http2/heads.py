@@ -41,6 +41,8 @@ def request_of(head: Head, ended: bool) -> RequestHead:
         head.weight = weight_of(head.size)
         fields = head.request = read_fields(head, ended)
         head.ended = ended
+    elif fields.memory is None:  # it has come again, and may do so yet
+        fields.memory = Memory()
     path, query = head.target
     method = b"GET" if head.protocol else head.method
     request = RequestHead(method, head.scheme, head.authority, path, query, fields)
@@ -54,7 +56,6 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
     pairs: list[Pair] = []
     headers: dict[bytes, bytes] = {}
     fields = RequestFields([], frozenset(), headers)
-    fields.memory = Memory()
     for pair in head.fields:
         name, value = pair
         kind = KINDS.get(name, PLAIN)
