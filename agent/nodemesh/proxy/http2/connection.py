@@ -141,6 +141,10 @@ class Http2Connection(Sections):
             if kind == DATA:
                 self._read_data(id, flags, data[start:end])
             elif kind == HEADERS:
+                if self.quota <= 0 and id > self.last:  # a stream for a later turn
+                    position = start - HEADER_SIZE
+                    need = HEADER_SIZE + length
+                    break
                 if flags == WHOLE and id:
                     self._read_section(id, data[start:end], True)
                 elif flags == END_HEADERS and id:
@@ -148,8 +152,6 @@ class Http2Connection(Sections):
                 else:
                     self._read_headers(id, flags, data, start, end)
                     longest = MAX_FRAME if not self._block_id else -1
-                if self.quota <= 0 and not self.broken:
-                    break
             else:
                 self._read_other(kind, flags, id, data[start:end])
                 longest = MAX_FRAME if self.settled and not self._block_id else -1

@@ -132,6 +132,7 @@ class Decoder:
         left = len(expected)
         literals: list[Field] = []
         self._literals = literals
+        newest = len(entries) + STATIC_SIZE  # less an index, it is that entry's place
         while position < size:
             byte = block[position]
             if byte < 128 and left:
@@ -142,6 +143,7 @@ class Decoder:
                     literals.append(field)
                     if byte >= 64:
                         table.add(field)
+                        newest = len(entries) + STATIC_SIZE
                         self._added.append(field)
                     room -= field.size
                     if room < 0 or len(fields) >= most:
@@ -158,9 +160,10 @@ class Decoder:
                     if index == 127:
                         index = self._integer(block, position, 127)
                         position = self._position
-                    if index == 0 or index - STATIC_SIZE > len(entries):
+                    place = newest - index
+                    if place < 0 or index == 0:
                         raise broken("index beyond the table")
-                    known = entries[len(entries) + STATIC_SIZE - index]
+                    known = entries[place]
                     self._refers = True
                 room -= known.size
                 if room < 0 or len(fields) >= most:
@@ -173,6 +176,7 @@ class Decoder:
                 raise broken("size update after a field")
             room = self._literal(block, position, byte, fields, room)
             position = self._position
+            newest = len(entries) + STATIC_SIZE
         return fields, self._limits.head - room
 
     def _updates(self, block: bytes) -> int:

@@ -68,8 +68,8 @@ class Http2Server(Handler, ServerCarrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
-        "session", "pod", "transport", "codec", "streams", "state", "since", "begun", "_receiving", "_alarms", "_held",
-        "_blocked", "_sweeps", "_timer",
+        "session", "pod", "transport", "codec", "streams", "state", "since", "begun", "_receiving", "_due", "_alarms",
+        "_held", "_blocked", "_sweeps", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport) -> None:
@@ -83,6 +83,7 @@ class Http2Server(Handler, ServerCarrier):
         self.streams: dict[int, ServerStream] = {}
         self.state = SERVING
         self._receiving = False
+        self._due = False  # a part of what has come waits for a later turn
         self.begun: list[ServerStream] = []  # since the last read, and may get more than their heads
         self._alarms: list[Alarm] = []  # of streams that are over, for those to come
         self._held = 0  # bytes that the pod's gate knows of, as held
@@ -104,7 +105,7 @@ class Http2Server(Handler, ServerCarrier):
         if self.state >= CLOSING:
             return
         codec = self.codec
-        codec.quota = AT_ONCE
+        codec.quota = AT_ONCE if not self._due else 0
         self._receiving = True
         try:
             codec.receive(data if isinstance(data, bytes) else bytes(data), self.pod.shared.clock.now)
@@ -118,8 +119,7 @@ class Http2Server(Handler, ServerCarrier):
         if codec.out or codec.recount or codec.broken or self.state != SERVING:
             self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
-            self.transport.pause()
-            self.transport.later(self._go_on)
+            self._leave_rest()
 
     def ended(self) -> None:
         self._lose(GONE)
@@ -198,8 +198,17 @@ class Http2Server(Handler, ServerCarrier):
 
     # --- what comes
 
+    def _leave_rest(self) -> None:
+        """Leave what has come for a later turn, and no more of it than one read takes."""
+        if self.codec.held >= READ_SIZE:
+            self.transport.pause()
+        if not self._due:
+            self._due = True
+            self.transport.later(self._go_on)
+
     def _go_on(self) -> None:
         """Go on with what has come when the others have had their turn."""
+        self._due = False
         if self.state < CLOSING:
             self.transport.resume()
             self.received(b"")
