@@ -17,11 +17,17 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeaderOp(Value, frozen=True, kw_only=True):
-    """Set or add one header; `formatted` says that the value has %COMMAND% operators to be expanded."""
+    """Set or add one header; `formatted` says that the value has %COMMAND% operators to be expanded. All others have
+    their `line`, if there is anything to say."""
 
     name: bytes  # lower case
     value: bytes
     formatted: bool = False
+    line: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.value and not self.formatted:
+            msgspec.structs.force_setattr(self, "line", self.name + b": " + self.value)
 
 
 class HeaderOps(Value, frozen=True, kw_only=True):
