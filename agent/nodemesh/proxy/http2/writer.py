@@ -75,12 +75,17 @@ class Writer(Encoder):
     def _fill(self, parts: list[bytes], unknown: int, edits: Edits) -> None:
         """Write the lines that are not remembered; the first part is no line."""
         names = list(edits)
+        added = self._added
         place = 0
         while unknown:
             place = parts.index(b"", place + 1)
             name = names[place - 1]
             parts[place] = self._say(name, edits[name])
             unknown -= 1
+            if self._added != added:  # behind a new entry all indices are others
+                lines = self._lines
+                parts[place + 1 :] = [lines.get(edits[name]) or self._say(name, edits[name]) for name in names[place:]]
+                return
 
     def trailers(self, lines: list[bytes]) -> bytes:
         """A section of lines that came."""
