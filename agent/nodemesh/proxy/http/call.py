@@ -131,11 +131,8 @@ class Call(Requester):
 
     def _try(self) -> None:
         request, target = self.request, self.target
-        host: Host | None = None
-        if request.wanted is not None and not self._tried:
-            host = target.group.find(*request.wanted)
-        if host is None:
-            host = target.pick(request.key, self._tried, self.policy.remote_localities, request.dialled)
+        host = target.group.find(*request.wanted) if request.wanted is not None and not self._tried else None
+        host = host or target.pick(request.key, self._tried, self.policy.remote_localities, request.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return
@@ -186,13 +183,12 @@ class Call(Requester):
     def _send(self, host: Host, upstream: Stream) -> None:
         self._enter(SENT)
         self.upstream = upstream
-        attempts = self.attempts
         if not self._fresh and not self._spared:
-            attempts = self.attempts = attempts + 1
+            self.attempts += 1
         self.host_name = upstream.transport.remote
         self.protocol = upstream.protocol
         host.begin()
-        request, policy, body, limits = self.request, self.policy, self.body, self._limits
+        attempts, request, policy, body, limits = self.attempts, self.request, self.policy, self.body, self._limits
         edits = request.edits
         if not request.counted:
             edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < len(ATTEMPT_LINES) else attempt_line(attempts)
@@ -256,11 +252,10 @@ class Call(Requester):
             return
         if head.status >= 500 and 0 < policy.attempts <= self._retries and wants_response(policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
-        body, limits = self.body, self._limits
-        if body is not None:
-            body.forget()  # there will be no other try
-        if limits is not None and limits.timer is not None:
-            limits.end_try()  # it has no say once a response is passed on
+        if self.body is not None:
+            self.body.forget()  # there will be no other try
+        if self._limits is not None and self._limits.timer is not None:
+            self._limits.end_try()  # it has no say once a response is passed on
         caller = self.caller
         if ended:
             self._release_upstream()

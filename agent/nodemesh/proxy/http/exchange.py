@@ -20,7 +20,7 @@ from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
 from .headers import change
 from .local_reply import DATE, SERVER, failure, reply_to
 from .mirror import Mirrors
-from .placement import Placement
+from .placement import Placement, place
 from .records import begin_record, note_answer, note_call, note_trailers
 from .request_body import RequestBody
 from .responder import Responder
@@ -85,13 +85,7 @@ class Exchange(Caller):
         decision = self._decide()
         if isinstance(decision, Route):
             # What becomes of the request counts at its destination, even if that is never called.
-            memory = head.fields.memory
-            placement = memory.placement if memory is not None and memory.decision is decision else None
-            if not isinstance(placement, Placement):
-                placement = Placement(decision, head, record, self.shared.rng, self.shared.clock)
-                if memory is not None and memory.decision is decision and placement.lasts(decision):
-                    memory.placement = placement
-            self._placement = placement
+            placement = self._placement = place(decision, head, record, self.shared.rng, self.shared.clock)
             record.cluster = placement.destination.cluster
             if decision.fault is not None and self._delay(decision):
                 return
@@ -249,13 +243,11 @@ class Exchange(Caller):
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
-        facts = NO_FACTS
-        if placement.composed is None:
-            first, second = destination.request_headers, route.request_headers
-            if (first is not None and first.formatted) or (second is not None and second.formatted):
-                facts = self._facts(None)
         if placement.path != record.path:
             record.original_path = record.path
+        first, second = destination.request_headers, route.request_headers
+        formatted = (first is not None and first.formatted) or (second is not None and second.formatted)
+        facts = self._facts(None) if formatted else NO_FACTS
         request = compose(route, placement, self.head, record, facts, self.session.dialled)
         call = self._call = call_for(route.auth, self, self.pod, cluster, request, self._body, self._alarm, record)
         self._enter(CALLING)

@@ -46,7 +46,7 @@ class Fields:
 NO_FIELDS: Final = Fields([], frozenset())
 
 
-class Memory:
+class RequestMemory:
     """What was found out about requests that are the same to their last byte: how `rules` decided about them, and where
     they go by that, if all of them do."""
 
@@ -83,7 +83,7 @@ class RequestFields(Fields):
         self.upgrade = b""  # the protocol that the client wants to change to
         self.controlled = False  # has x-envoy-* fields that steer retries and timeouts
         self.trailers = False  # `te: trailers`
-        self.memory: Memory | None = None
+        self.memory: RequestMemory | None = None
 
     def with_values(self, lines: list[bytes], changed: list[FieldLine]) -> RequestFields:
         """The same fields in these lines, of which some have other values."""

@@ -32,7 +32,7 @@ class Composed:
 class Placement:
     """Drawn once, for all tries. `path` has the query with it; `key` is that of consistent hashing, `wanted` the
     endpoint of a session that was begun before (None: any will do). `announces`: there is something to `announce`.
-    Requests that are the same may share one that `lasts`, which knows how they are `composed`."""
+    Requests that are the same may share one, which knows how they are `composed`."""
 
     __slots__ = ("destination", "path", "authority", "key", "wanted", "announces", "composed", "_sticky", "_cookie")
 
@@ -67,10 +67,6 @@ class Placement:
         self.announces = bool(self._cookie) or self._sticky is not None
         self.composed: Composed | None = None
 
-    def lasts(self, route: Route) -> bool:
-        """Whether nothing was drawn for it, and nothing in it is of one request alone."""
-        return not self.announces and self.key is None and len(route.destinations) == 1
-
     def announce(self, head: ResponseHead, edits: Edits, host: Host | None) -> None:
         """Have the client bring what leads its next request to the same endpoint."""
         if self._cookie:
@@ -79,3 +75,16 @@ class Placement:
             told = self._sticky.told(host)
             if told is not None:
                 add(head, edits, *told)
+
+
+def place(route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> Placement:
+    """Where a request goes: where the same ones have gone, unless something was drawn for these, or is of one alone."""
+    memory = head.fields.memory
+    if memory is None or memory.decision is not route:
+        return Placement(route, head, record, rng, clock)
+    placement = memory.placement
+    if not isinstance(placement, Placement):
+        placement = Placement(route, head, record, rng, clock)
+        if not placement.announces and placement.key is None and len(route.destinations) == 1:
+            memory.placement = placement
+    return placement

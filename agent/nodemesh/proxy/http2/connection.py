@@ -40,7 +40,7 @@ from .frames import (
 from .head import violation
 from .limits import Http2Limits
 from .role import Role
-from .sections import Sections, wrong
+from .sections import Sections, overdrawn, sized, unpadded, wrong
 from .stream import (
     BREAK,
     CLOSED,
@@ -381,15 +381,6 @@ class Http2Connection(Sections):
             raise wrong(f"{text} on a stream that has not begun")
 
 
-def unpadded(data: bytes) -> bytes:
-    """The payload of DATA without its padding. Raises ConnectionFault."""
-    if not data:
-        raise sized("DATA without pad length")
-    if data[0] >= len(data):
-        raise wrong("padding longer than DATA")
-    return data[1 : len(data) - data[0]]
-
-
 def fault_of(stream: Http2Stream, size: int, length: int, ended: bool) -> Http2Fault | None:
     """What is wrong with DATA of `size` bytes, of which `length` are of the body; counts them if nothing is."""
     if ON_RECEIVED_END[stream.state] < 0:
@@ -403,11 +394,3 @@ def fault_of(stream: Http2Stream, size: int, length: int, ended: bool) -> Http2F
         if stream.expected < 0 or (ended and stream.expected):
             return violation("body and content-length differ").fault
     return None
-
-
-def overdrawn() -> ConnectionFault:
-    return ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
-
-
-def sized(text: str) -> ConnectionFault:
-    return ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, f"wrong size: {text}")

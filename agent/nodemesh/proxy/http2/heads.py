@@ -8,7 +8,7 @@ from ...routing.fields import gather, leave_hop
 from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
-from ..http.head import Edits, Fields, Memory, RequestFields, RequestHead, ResponseHead, weight_of
+from ..http.head import Edits, Fields, RequestFields, RequestHead, RequestMemory, ResponseHead, weight_of
 from ..http.lines import CACHE, KNOWN_LENGTH, read_line, value_of
 from ..http.paths import split_path
 from .head import Head, Pair
@@ -42,7 +42,7 @@ def request_of(head: Head, ended: bool) -> RequestHead:
         fields = head.request = read_fields(head, ended)
         head.ended = ended
     elif fields.memory is None:  # it has come again, and may do so yet
-        fields.memory = Memory()
+        fields.memory = RequestMemory()
     path, query = head.target
     method = b"GET" if head.protocol else head.method
     request = RequestHead(method, head.scheme, head.authority, path, query, fields)

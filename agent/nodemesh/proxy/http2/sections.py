@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from .codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
+from .codes import (
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
+)
 from .decoder import Decoder, Section
 from .fault import ConnectionFault, Http2Fault, StreamFault
 from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
@@ -54,7 +61,7 @@ class Sections(Sending):
             raise wrong("HEADERS on stream 0")
         if flags & PADDED:
             if start == end:
-                raise ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS without pad length")
+                raise sized("HEADERS without pad length")
             end -= data[start]
             start += 1
         if flags & PRIORITIZED:  # ignored (RFC 9113 section 5.3.2)
@@ -248,3 +255,20 @@ class Sections(Sending):
 
 def wrong(text: str) -> ConnectionFault:
     return ConnectionFault(PROTOCOL_ERROR, Reason.HTTP2_PROTOCOL_ERROR, text)
+
+
+def overdrawn() -> ConnectionFault:
+    return ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
+
+
+def sized(text: str) -> ConnectionFault:
+    return ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, f"wrong size: {text}")
+
+
+def unpadded(data: bytes) -> bytes:
+    """The payload of DATA without its padding. Raises ConnectionFault."""
+    if not data:
+        raise sized("DATA without pad length")
+    if data[0] >= len(data):
+        raise wrong("padding longer than DATA")
+    return data[1 : len(data) - data[0]]
