@@ -288,7 +288,7 @@ class Sending(Windows):
             return IDLE
         if id in self._resets:
             return RESET_BY_US
-        for known in self._closed:
+        for known in reversed(self._closed):
             if known // 4 == id:
                 return known % 4
         return FORGOTTEN
