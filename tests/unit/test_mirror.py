@@ -144,7 +144,6 @@ ELSEWHERE = {
     "proxy/io/life.py": "unit/proxy/io/test_reactor.py",
     "proxy/io/reading.py": "unit/proxy/io/test_reactor.py",
     "proxy/http/call.py": "playbooks/test_resilience.py",
-    "proxy/http/call_messages.py": "playbooks/test_grpc.py",
     "proxy/http/caller.py": "playbooks/test_resilience.py",
     "proxy/http/call_states.py": "playbooks/test_resilience.py",
     "proxy/http/exchange_states.py": "playbooks/test_http.py",
