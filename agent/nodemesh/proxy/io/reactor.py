@@ -58,7 +58,8 @@ class Reactor(Network):
     and then waits for the rest of a turn, and not for one more of all that are always busy."""
 
     __slots__ = (
-        "loop", "clock", "running", "shared_turn", "lone_turn", "allocator", "_number", "_last", "_crowd", "_stood",
+        "loop", "clock", "running", "shared_turn", "lone_turn", "at_work", "allocator", "_number", "_last", "_crowd",
+        "_stood",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, workers: int = 1) -> None:
@@ -67,6 +68,7 @@ class Reactor(Network):
         self.running = False
         self.shared_turn = TURN
         self.lone_turn = LONE_TURN
+        self.at_work = AT_WORK
         self.allocator = Allocator()
         self.clock.after(LOOK, self._look)
         self._number = 0  # of the turn
@@ -144,15 +146,20 @@ class Reactor(Network):
         clock.now = time.monotonic()
         self._number += 1
         behind: list[int] = []
+        crowded = clock.now < self._crowd
+        known = lanes.known
         for fd, _ in events:
-            lane = lanes.of(fd)
-            if lane is not None and lane.served == self._number - 1 and len(events) > 1:
+            lane = known.get(fd)
+            if lane is not None and not (crowded and lane.served == self._number - 1):
+                lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
+            elif crowded and self._is_busy(fd):
                 behind.append(fd)
             else:
                 self._attend(fd)
-        first = self._number % len(behind) if behind else 0  # each of them once: one whose pod has no time left waits
-        for fd in behind[first:] + behind[:first]:
-            self._attend(fd)
+        if behind:  # each of them comes to be the first: those whose pod has no time left wait
+            first = self._number % len(behind)
+            for fd in behind[first:] + behind[:first]:
+                self._attend(fd)
         if lanes.busy:
             for lane in list(lanes.busy):
                 if lane.turn != self._number:
@@ -163,6 +170,11 @@ class Reactor(Network):
             for sock in released:
                 sock.close()
         loop.platform.beat()
+
+    def _is_busy(self, fd: int) -> bool:
+        """Whether the pod behind a descriptor had time in the turn before."""
+        lane = self.loop.lanes.of(fd)
+        return lane is not None and lane.served == self._number - 1
 
     def _attend(self, fd: int) -> None:
         """What has something in the main epoll: a pod's sockets or its streams, or what else is watched."""
@@ -176,20 +188,20 @@ class Reactor(Network):
             self._serve_watcher(fd)
 
     def _turn_of(self, lane: Lane, now: float) -> float:
-        """When a pod's turn will be over that begins now, or goes on."""
+        """When a pod's turn will be over that begins now, or goes on, while others are at work as well."""
+        if lane is not self._last:
+            self._last = lane
+            self._crowd = self.clock.now + self.at_work
         if lane.served != self._number:
             lane.served = self._number
-            if lane is not self._last:
-                self._last = lane
-                self._crowd = self.clock.now + AT_WORK
-            lane.rest = self.shared_turn if now < self._crowd else self.lone_turn
+            lane.rest = self.shared_turn
         return now + lane.rest
 
     def _serve(self, lane: Lane, ready: Ready) -> Ready:
         """Serve a pod's ready sockets for as long as its turn is; returns those that are left."""
         monotonic = time.monotonic  # looked up once, and not for each socket
         now = monotonic()
-        over = self._turn_of(lane, now)
+        over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -297,7 +309,9 @@ class Reactor(Network):
         if lane is not None:
             if lane.served == self._number and lane.rest <= 0.0:
                 return
-            loop.over = self._turn_of(lane, time.monotonic())
+            now = time.monotonic()
+            alone = lane is self._last and now >= self._crowd
+            loop.over = now + self.lone_turn if alone else self._turn_of(lane, now)
         try:
             if watcher is not None:
                 watcher.readable()
