@@ -55,6 +55,7 @@ THRESHOLDS = (
     # From a change at the API server to a thousand agents by a relay, and what their start takes beside one without.
     Threshold("fleet", FLEET, "by relay", "a change to all, median", "<=", 300.0),
     Threshold("fleet", FLEET, "by relay", "cold start ÷ without", "<=", 10.0),
+    Threshold("fleet", FLEET, "relay killed", "a change to all, worst", "<=", 30_000.0),
     # What a big cluster may cost the control process.
     Threshold("tables", f"{FULL}: first compile", "", "value", "<=", 10.0),
     Threshold("tables", f"{FULL}: one endpoint", "", "value", "<=", 50.0),

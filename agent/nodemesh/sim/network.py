@@ -109,7 +109,7 @@ class MemoryNetwork(Network):
         self._transports[lane][len(self._transports[lane])] = transport
         return transport
 
-    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
+    def datagrams(self, peer: tuple[str, int], namespace: int, lane: int, asker: Asker) -> Datagram:
         self.sockets.append(SimDatagrams(peer, namespace, asker))
         return self.sockets[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from socket import SocketType
@@ -16,6 +17,7 @@ from ..network import Asker, Datagram
 from ..transport import Buffer
 from ..udp.session import ClientEntrance, Ends
 from ..udp.sessions import Sessions
+from .lane import Lane
 from .loop import Loop
 
 #: The longest datagram; neither DNS nor a gateway's clients have another bound.
@@ -45,13 +47,14 @@ class QuerySocket(Entrance):
     __slots__ = ("loop", "sock", "fd", "slot", "server")
 
     def __init__(self, loop: Loop, sock: socket.socket, slot: int, server: Nameserver) -> None:
+        lane = loop.lanes.known[server.pod.outlet.lane]
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.slot = slot
         self.server = server
         sock.setblocking(False)
-        loop.watch(self.fd, self, True)
+        loop.watch(self.fd, self, True, lane)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -60,6 +63,8 @@ class QuerySocket(Entrance):
             except BlockingIOError:
                 return
             self.server.received(wire, self, peer)
+            if time.monotonic() >= self.loop.over:
+                return
 
     def nameserver(self) -> str:
         return self.loop.platform.nameserver(self.sock, self.slot)
@@ -91,7 +96,7 @@ class ClientSocket(ClientEntrance):
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
-        loop.watch(self.fd, self)
+        loop.watch(self.fd, self, False, loop.lanes.known[sessions.pod.outlet.lane])
 
     def readable(self) -> None:
         view = self.loop.view
@@ -100,8 +105,10 @@ class ClientSocket(ClientEntrance):
                 size, ancillary, _, client = self.sock.recvmsg_into([view[:LONGEST]], SPACE)
             except BlockingIOError:
                 return
-            own, hops = told(ancillary)
+            own, hops = arrival(ancillary)
             self.sessions.received(view[:size], self, (client, own), hops)
+            if time.monotonic() >= self.loop.over:
+                return
 
     def reply(self, data: bytes, ends: Ends) -> bool:
         client, own = ends
@@ -125,7 +132,7 @@ class ClientSocket(ClientEntrance):
         self.loop.released.append(self.sock)
 
 
-def told(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, int]:
+def arrival(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, int]:
     """The address that a datagram came to, and the hops that it has left."""
     own, hops = b"", 0
     for level, kind, data in ancillary:
@@ -153,14 +160,14 @@ class PeerSocket(Datagram):
 
     __slots__ = ("loop", "sock", "fd", "asker", "closed", "_hops")
 
-    def __init__(self, loop: Loop, sock: SocketType, asker: Asker) -> None:
+    def __init__(self, loop: Loop, lane: Lane, sock: SocketType, asker: Asker) -> None:
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.asker = asker
         self.closed = False
         self._hops = 0  # the socket's, 0: the kernel's own
-        loop.watch(self.fd, self)
+        loop.watch(self.fd, self, False, lane)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -172,7 +179,7 @@ class PeerSocket(Datagram):
                 self.asker.lost(error)
                 return
             self.asker.heard(data)
-            if self.closed:
+            if self.closed or time.monotonic() >= self.loop.over:
                 return
 
     def send(self, data: Buffer, hops: int = 0) -> bool:
@@ -194,8 +201,8 @@ class PeerSocket(Datagram):
         self.loop.released.append(self.sock)
 
 
-def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
-    """A socket for datagrams to a peer, from within a network namespace. Raises OSError."""
+def open_datagrams(loop: Loop, lane: Lane, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
+    """A socket for datagrams to a peer, on a pod's account from within a network namespace. Raises OSError."""
     address = ADDRESSES[peer]
     if address.family == int(socket.AF_UNIX):
         raise OSError(errno.EAFNOSUPPORT, "a unix socket takes no datagrams here")
@@ -207,4 +214,4 @@ def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Ask
     except OSError:
         sock.close()
         raise
-    return PeerSocket(loop, sock, asker)
+    return PeerSocket(loop, lane, sock, asker)

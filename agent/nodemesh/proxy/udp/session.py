@@ -101,13 +101,14 @@ class UdpSession(Handler):
     def _open(self, decision: Decision) -> bool:
         """Choose an endpoint, and have a socket to it; False where there is none."""
         pod, record = self.owner.pod, self.record
+        shared, outlet = pod.shared, pod.outlet
         record.route_name, record.rule = decision.name, decision.rule
         found = find(pod, record, decision, None)
         if found is None:
             return False
         self.target, self.host, _ = found
         self.host.begin()
-        shared, endpoint = pod.shared, self.host.endpoint
+        endpoint = self.host.endpoint
         resolved = endpoint if is_literal(endpoint.address) else shared.connector.resolve(endpoint)
         if resolved is None:
             self._give_back((Reason.UPSTREAM_CONNECTION_FAILURE,))
@@ -115,7 +116,7 @@ class UdpSession(Handler):
         address = (resolved.address, resolved.port)
         record.upstream_host = show(address)
         try:
-            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, HeardAnswers(self))
+            self._datagram = shared.network.datagrams(address, outlet.namespace, outlet.lane, HeardAnswers(self))
         except OSError as error:
             record.transport_failure = error.strerror or ""
             self._give_back((Reason.LOCAL_CONNECTION_FAILURE,))

@@ -24,6 +24,7 @@ from ...config.kinds import KINDS
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
+from ...config.straight import load_straight
 from ...config.written import TOOLS
 from ..assemble import CLUSTER_SCOPED, ObjectKey, key_of
 from ..slices import SERVICE_NAME_LABEL
@@ -81,6 +82,12 @@ class ObjectReader:
         """Raises ApiFormatError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
+        item = load_straight(data, resource.group, resource.kind)
+        if item is not None:
+            meta = item.meta
+            head = ObjectHead(meta.name, meta.namespace, meta.uid, meta.resource_version, meta.generation)
+            item = slim(item, Location(str(key_of(item))))
+            return Reading(key_of(item), head, item)  # whose strings are held already
         head = read_head(data).metadata
         plain = decode_object(data)
         # In lists both are absent; of metadata-only objects they name the envelope.
@@ -91,7 +98,7 @@ class ObjectReader:
         if not loaded.objects:
             return Reading(key, head, None, loaded.problems)
         item = slim(loaded.objects[0])
-        return Reading(key_of(item), head, item, loaded.problems)  # whose strings are held already
+        return Reading(key_of(item), head, item, loaded.problems)
 
     def again(self, resource: Resource, item: Object[Any]) -> Object[Any]:
         """An object that was saved, holding what others have as if it had just been read."""
@@ -171,11 +178,11 @@ def shared(ports: T, held: dict[T, T]) -> T:
     return held.setdefault(ports, ports)
 
 
-def slim(item: Object[Any]) -> Object[Any]:
-    """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
+def slim(item: Object[Any], place: Location | None = None) -> Object[Any]:
+    """Without what changes or costs memory and matters to nobody: equal means that nothing happened. `place` is where
+    it is from, unless it says so itself."""
     meta = item.meta
-    ours = KINDS[item.group, item.kind].strict
-    every = ours or item.kind in ANNOTATED
+    every = item.kind in ANNOTATED or KINDS[item.group, item.kind].strict
     annotations = _NONE
     if meta.annotations:
         annotations = {
@@ -185,7 +192,7 @@ def slim(item: Object[Any]) -> Object[Any]:
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
     labels = interned(labels) if labels else _NONE
-    spec, location, uid = item.spec, item.location, meta.uid
+    spec, location, uid = item.spec, place or item.location, meta.uid
     if isinstance(spec, EndpointSliceSpec | ServiceSpec):
         uid = ""  # nobody asks
     if isinstance(spec, EndpointSliceSpec):
@@ -212,7 +219,5 @@ def slim(item: Object[Any]) -> Object[Any]:
         uid=uid,
         resource_version="",
         generation=generation,
-        author=meta.author if ours else "",  # of the others nobody asks, and their controllers write without end
-        written=meta.written if ours else 0.0,
     )
     return msgspec.structs.replace(item, meta=slimmed, spec=spec, location=location, marks=item.marks or _NONE)
