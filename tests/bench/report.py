@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from rich.table import Table
 
 from .outcome import Figure, Outcome
 from .thresholds import Verdict
+
+#: Columns of figures that a terminal has room for; of more each figure is a row of its own.
+COLUMNS = 8
 
 
 def show(console: Console, suite: str, outcome: Outcome) -> None:
@@ -25,21 +28,39 @@ def show(console: Console, suite: str, outcome: Outcome) -> None:
     if subjects:
         table.add_column("subject")
     names = list(dict.fromkeys(figure.name for figure in outcome.figures))
-    mixed = len({figure.unit for figure in outcome.figures if figure.name == names[0]}) > 1
-    units = {figure.name: figure.unit for figure in outcome.figures}
+    if len(names) > COLUMNS:
+        add_figures(table, outcome.figures, subjects)
+    else:
+        add_rows(table, outcome.figures, names, subjects)
+    console.print(table)
+    for note in outcome.notes:
+        console.print(f"  {note}", style="dim", markup=False)
+
+
+def add_rows(table: Table, figures: Sequence[Figure], names: Sequence[str], subjects: bool) -> None:
+    mixed = len({figure.unit for figure in figures if figure.name == names[0]}) > 1 if names else False
+    units = {figure.name: figure.unit for figure in figures}
     for name in names:
         table.add_column(name if mixed else f"{name}\n{units[name]}", justify="right")
     rows: dict[tuple[str, str], dict[str, Figure]] = {}
-    for figure in outcome.figures:
+    for figure in figures:
         rows.setdefault((figure.case, figure.subject), {})[figure.name] = figure
     last = ""
     for (case, subject), row in rows.items():
         cells = [cell(row.get(name), mixed) for name in names]
         table.add_row("" if case == last else case, *([subject] if subjects else []), *cells)
         last = case
-    console.print(table)
-    for note in outcome.notes:
-        console.print(f"  {note}", style="dim", markup=False)
+
+
+def add_figures(table: Table, figures: Sequence[Figure], subjects: bool) -> None:
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    last = ("", "")
+    for figure in figures:
+        place = (figure.case, figure.subject)
+        named = ["" if figure.case == last[0] else figure.case, *([figure.subject if place != last else ""] * subjects)]
+        table.add_row(*named, figure.name, cell(figure, True))
+        last = place
 
 
 def cell(figure: Figure | None, with_unit: bool) -> str:
