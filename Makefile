@@ -50,6 +50,7 @@ kernels: setup
 	@TABLE=bpf/README.md vagrant/boot
 
 image: setup
+	@manifests/image/assemble build/image
 	@manifests/image/assemble build/image nodemesh doctor
 
 clean:

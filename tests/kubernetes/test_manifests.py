@@ -99,6 +99,23 @@ def test_kubectl_applies_everything_and_again_changes_nothing(server, tmp_path):
     assert len(held) == wanted
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md"])
+@pytest.mark.parametrize("applied", [["crds/istio", "."], ["crds/istio", ".", "gateway"]], ids="+".join)
+def test_what_the_pages_say_of_uninstalling_leaves_nothing(server, tmp_path, page, applied):
+    config = kubeconfig(tmp_path / "kubeconfig", server.url)
+    for folder in applied:
+        kubectl(config, *APPLY, "-k", str(MANIFESTS / folder))
+    section = (MANIFESTS / page).read_text().partition("## Uninstall\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    kubectl (delete [^#\n]+)", section, re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        kubectl(config, *command.replace("manifests", str(MANIFESTS)).split())
+    left = server.call(lambda api: [data["metadata"]["name"] for kind in {k.store: k for k in api.kinds}.values()
+                                    for data in api.etcd.all(kind.store)])  # fmt: skip
+    istios = {item["metadata"]["name"] for item in built("crds/istio", tmp_path)}
+    assert set(left) == (istios if page != "README.md" else set())
+
+
 def test_an_unknown_field_would_be_found(server, tmp_path):
     config = kubeconfig(tmp_path / "kubeconfig", server.url)
     bad = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labls": {}}, "data": {}}

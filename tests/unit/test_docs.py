@@ -18,12 +18,9 @@ from nodemesh.registry.sources.reflector import Phase
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "manifests" / "docs"
 PAGES = sorted(DOCS.iterdir())
-LINKED = [
-    *PAGES,
-    ROOT / "README.md",
-    ROOT / "manifests" / "README.md",
-    ROOT / "bpf" / "README.md",
-    ROOT / "SECURITY.md",
+EVERY_PAGE = [
+    *sorted(ROOT.glob("*.md")),
+    *(path for folder in ("bpf", "manifests", "tests", "vagrant") for path in sorted((ROOT / folder).rglob("*.md"))),
 ]
 
 named = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -35,7 +32,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+every = pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@every
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if "://" in target:
@@ -44,6 +44,27 @@ def test_links_lead_somewhere(page):
         found = (page.parent / path).resolve() if path else page
         assert found.exists(), target
         assert not anchor or found.suffix != ".md" or anchor in anchors(found), target
+
+
+@every
+def test_files_that_are_named_are_there(page):
+    """By the path from the repository's root, or from the page's folder."""
+    paths = re.findall(r"`((?:agent|bpf|manifests|tests|vagrant|\.ci)/[\w./-]+)`", page.read_text())
+    assert [path for path in paths if not (ROOT / path).exists() and not (page.parent / path).exists()] == []
+
+
+def test_the_reliability_cases_name_tests_that_there_are():
+    table = (ROOT / "bpf" / "README.md").read_text().partition("| case | what must hold | test |")[2]
+    names = {name for row in table.splitlines() for name in re.findall(r"`([\w./]+)`", row.rpartition(" | ")[2])}
+    tests = ROOT / "tests"
+    assert len(names) > 20
+    assert [
+        name
+        for name in sorted(names - {"vagrant/boot"})
+        if not any(
+            (tests / found).exists() for found in (name, f"netns/test_{name}.py", f"netns/test_datapath_{name}.py")
+        )
+    ] == []
 
 
 def test_every_page_is_named_in_both_readmes():

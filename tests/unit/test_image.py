@@ -40,6 +40,31 @@ def image(tmp_path):
     return root
 
 
+@pytest.fixture
+def assemble(tmp_path):
+    """The script in a checkout of its own, whose steps only say that they run."""
+    folder = tmp_path / "manifests" / "image"
+    folder.mkdir(parents=True)
+    shutil.copy(IMAGE / "assemble", folder)
+    for step, does in (("build", ":"), ("install", 'mkdir -p "$2"')):
+        (folder / step).write_text(f"#!/bin/sh\necho {step} >&2\n{does}\n")
+        (folder / step).chmod(0o755)
+    (folder / "pack").write_text("import sys\nopen(sys.argv[2], 'w')\nprint('pack', file=sys.stderr)\n")
+
+    def run(*arguments):
+        command = [folder / "assemble", tmp_path / "made", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.split()
+
+    return run
+
+
+def test_the_image_is_made_whenever_it_is_asked_for_and_for_a_command_once(assemble):
+    """What is there from before may be of other sources."""
+    steps = ["build", "install", "pack"]
+    assert [assemble(), assemble()] == [steps, steps]
+    assert "build" not in assemble("true")
+
+
 def test_the_bill_of_materials_names_debians_packages_and_pythons(image):
     first, second = (run("sbom", image) for _ in range(2))
     assert first.stdout == second.stdout, first.stderr

@@ -43,7 +43,7 @@ def test_the_readmes_commands_do_what_it_says(commands, tmp_path):
         {run.removesuffix(" &")}{admin}
         agent=$!
         trap 'kill $agent $backends; wait' EXIT
-        {curl} --retry 50 --retry-all-errors --retry-delay 0 --retry-max-time 20
+        {curl} --retry 50 --retry-delay 0 --retry-max-time 20
         for _ in $(seq 30); do {curl} -sS -H 'end-user: jason'; done
     """
     environment = clean_environment()

@@ -27,8 +27,10 @@ from .reach import agent_options
 )
 @agent_options
 @click.option("--as", "client", default="default", metavar="NS/POD", help="Who asks: a pod, or anyone in NS.")
-@click.option("--gateway", default="", metavar="K=V,...", help="Ask the gateway workload with these labels.")
-@click.option("--sni", default="", help="The server name of a TLS connection.")
+@click.option(
+    "--gateway", default="", show_default=False, metavar="K=V,...", help="Ask the gateway workload with these labels."
+)
+@click.option("--sni", default="", show_default=False, help="The server name of a TLS connection.")
 @format_option("text", "json")
 def explain(
     method: str, url: str, headers: tuple[str, ...], config: tuple[str, ...], admin: str, client: str, gateway: str,

@@ -38,9 +38,10 @@ def agent_options(command: Command, default: str = DEFAULT_ADMIN, meaning: str =
             return command(*args, admin=found, everywhere=not node, **options)
 
     found: Any = reached
+    unsaid: dict[str, Any] = {"default": "", "show_default": False}
     for option in (
-        click.option("--node", default="", metavar="NAME", help="Ask the agent of this node of the cluster."),
-        click.option("--kubeconfig", default="", metavar="FILE", help="How to reach that (default: as kubectl)."),
+        click.option("--node", metavar="NAME", help="Ask the agent of this node of the cluster.", **unsaid),
+        click.option("--kubeconfig", metavar="FILE", help="How to reach that (default: as kubectl).", **unsaid),
         click.option("--kubernetes", is_flag=True, help="Ask the agents of a cluster, by way of its API server."),
         click.option("--admin", default=default, metavar="ADDR", show_default=bool(default), help=meaning),
     ):  # fmt: skip

@@ -26,7 +26,7 @@ BEYOND = 15.0
 
 @click.command(context_settings={"show_default": True})
 @click.option(
-    "--for", "seconds", callback=seconds_of, default="1m", metavar="TIME", help="How long, if Ctrl-C comes not."
+    "--for", "seconds", callback=seconds_of, default="1m", metavar="TIME", help="How long, unless Ctrl-C ends it."
 )
 @click.option("--most", default=MOST, type=click.IntRange(1, 1_000_000), metavar="N", help="Heads at most.")
 @click.option("--size", default=SIZE, type=click.IntRange(1, 4096), metavar="MIB", help="MiB at most.")

@@ -30,7 +30,7 @@ BEYOND = 15.0
 @click.command(context_settings={"show_default": True})
 @click.argument("candidate", nargs=-1, metavar="[CANDIDATE...]")
 @click.option(
-    "--for", "seconds", callback=seconds_of, default="10m", metavar="TIME", help="How long, if Ctrl-C comes not."
+    "--for", "seconds", callback=seconds_of, default="10m", metavar="TIME", help="How long, unless Ctrl-C ends it."
 )
 @click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help="The agent's API.")
 @click.option("--explain", "explained", is_flag=True, help="With how both sides come to their answers.")

@@ -14,6 +14,7 @@ from ..registry.snapshot import Endpoint, Protocol
 from ..routing import frontend as routing
 from ..routing.decision import Algorithm
 from ..routing.frontend import Frontend
+from ..routing.ownership import ENTRY
 from .maps import MAPPED_PREFIX, Backend, EntryMode, ServiceEntry, ServiceFlag, pack_address
 from .slots import set_name, slots
 
@@ -43,11 +44,13 @@ _IPV4 = DialledPlace(MAPPED_PREFIX + bytes(4), 96, 0)
 
 
 class PlannedEntry(NamedTuple):
-    """An entry, the service port that it belongs to, and the slots of the set that it names."""
+    """An entry, the service port that it belongs to, and the slots of the set that it names. `claimant` is the
+    namespace of the (Istio's) ServiceEntry that says so."""
 
     entry: ServiceEntry
     owner: str
     slots: tuple[Backend, ...] = ()
+    claimant: str = ""
 
 
 class _Read(NamedTuple):
@@ -168,7 +171,7 @@ class ViewPlaces:
             # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
             mapped = _IPV4._replace(port=place.port)
             if place.prefix < mapped.prefix and place.covers(mapped):
-                places.setdefault(mapped, PlannedEntry(PASS, wanted.owner))
+                places.setdefault(mapped, PlannedEntry(PASS, wanted.owner, claimant=wanted.claimant))
         networks = [place for place in places if is_network(place)]
         for place, wanted in passed.items():
             # Passing is what happens anyway, except inside a network that does not pass.
@@ -187,6 +190,9 @@ class ViewPlaces:
         wanted = [
             (place, _wanted(frontend, place, owner, self._without, yields, closed)) for place in _places(frontend)
         ]
+        claimant = _claimant(frontend)
+        if claimant:
+            wanted = [(place, entry._replace(claimant=claimant)) for place, entry in wanted]
         return _Read(frontend, wanted, hosts)
 
 
@@ -248,6 +254,11 @@ def _owner(frontend: Frontend) -> str:
     return f"{host}:{frontend.port}"
 
 
+def _claimant(frontend: Frontend) -> str:
+    service = frontend.service
+    return service.namespace if service is not None and service.kind == ENTRY else ""
+
+
 def _fails_closed(frontend: Frontend, client: bool) -> bool:
     """The service's own word counts, then that of the client's namespace, then the mesh's, which the frontend has."""
     own = frontend.service.annotations.get(FAILURE_POLICY_ANNOTATION, "") if frontend.service is not None else ""
@@ -288,4 +299,4 @@ def _add_endpoints(frontends: list[Frontend], places: dict[DialledPlace, Planned
             if alias is None or alias not in places or place in places:
                 continue
             entry = places[alias].entry._replace(alias=alias.address, alias_port=alias.port)
-            places[place] = PlannedEntry(entry, _owner(frontend))
+            places[place] = PlannedEntry(entry, _owner(frontend), claimant=_claimant(frontend))

@@ -29,11 +29,13 @@ class PlannedView(Protocol):
 class Plan:
     """The maps' contents: `entries` by their key in `services` or `networks`; `backends` has each set's slots by the
     set's name, which is made from the slots, so that a set never changes. `owners` names the service port that a key
-    belongs to: its keys are in the maps all or none."""
+    belongs to: its keys are in the maps all or none. `claimants` has the namespaces of those that ServiceEntries
+    claim."""
 
     entries: Mapping[Key, ServiceEntry] = field(default_factory=dict)
     backends: Mapping[int, tuple[Backend, ...]] = field(default_factory=dict)
     owners: Mapping[Key, str] = field(default_factory=dict)
+    claimants: Mapping[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Planner:
         self._views: dict[int, ViewPlaces] = {}
         self._entries: dict[Key, ServiceEntry] = {}
         self._owners: dict[Key, str] = {}
+        self._claimants: dict[Key, str] = {}
         self._sets: dict[int, tuple[Backend, ...]] = {}
         self._uses: Counter[int] = Counter()  # of the sets, in entries
 
@@ -103,7 +106,7 @@ class Planner:
             else:
                 either = None if touched is None or base_touched is None else touched | base_touched
                 self._follow(number, places, base, either)
-        return Plan(entries=dict(self._entries), backends=dict(self._sets), owners=dict(self._owners))
+        return Plan(dict(self._entries), dict(self._sets), dict(self._owners), dict(self._claimants))
 
     def _follow(
         self,
@@ -139,10 +142,15 @@ class Planner:
             self._entries[key] = wanted.entry
             self._release(before)
         self._owners[key] = wanted.owner
+        if wanted.claimant:
+            self._claimants[key] = wanted.claimant
+        else:
+            self._claimants.pop(key, None)
 
     def _drop(self, key: Key) -> None:
         self._release(self._entries.pop(key))
         del self._owners[key]
+        self._claimants.pop(key, None)
 
     def _release(self, entry: ServiceEntry | None) -> None:
         if entry is None or not entry.slots:
@@ -163,7 +171,7 @@ def _difference(
     if theirs is None:
         return None
     instead = next((network for network in places.networks if network.covers(place)), None)
-    return places.wanted[instead] if instead is not None else PlannedEntry(PASS, theirs.owner)
+    return places.wanted[instead] if instead is not None else PlannedEntry(PASS, theirs.owner, claimant=theirs.claimant)
 
 
 def diff(current: Plan, wanted: Plan) -> MapChanges:

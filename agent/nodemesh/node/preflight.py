@@ -26,7 +26,7 @@ URL = re.compile(r"https?://[^\s/]+/?")
 
 
 def missing_for_ebpf(options: RunOptions) -> str | None:
-    """One sentence on what this machine lacks to take connections over; None where it lacks nothing."""
+    """One sentence on all that this machine lacks to take connections over; None where it lacks nothing."""
     if os.geteuid() != 0:
         return "eBPF needs root; run as root, or use --ebpf off with --expose or --gateway-listen"
     root = options.cgroup_root
@@ -39,7 +39,7 @@ def missing_for_ebpf(options: RunOptions) -> str | None:
         return str(error)
     except OSError as error:
         return f"this machine cannot be examined ({error}); nodemesh doctor says more"
-    return found[0] if found else None
+    return "; ".join(found) or None
 
 
 def refused_by_kernel(options: RunOptions) -> str | None:

@@ -94,7 +94,8 @@ class ShadowControl:
             self._run += 1
             self._wanted, self._counts, self.since = wanted, {}, time.time()
             self._kernel_before = dict(self._kernel())
-            log.info("a shadow begins", asked_by=self.asked_by, objects=len(self.objects))
+            annotated = {"objects": len(self.objects)} if self.objects else {}
+            log.info("a shadow begins", asked_by=self.asked_by, **annotated)
         self.tables, self._views = tables, None
         self._update, self._base = update, live.version
         for message, fds in self.replay():

@@ -1,5 +1,7 @@
 """The example mesh is written whole, is clean, and never over something else."""
 
+from pathlib import Path
+
 from click.testing import CliRunner
 
 from nodemesh.cli.main import cli
@@ -10,6 +12,7 @@ def test_the_example_is_written_and_lint_finds_nothing(tmp_path):
     done = CliRunner().invoke(cli, ["example", folder])
     assert done.exit_code == 0 and "backends.py" in done.output
     assert CliRunner().invoke(cli, ["lint", folder]).stdout == ""
+    assert "](" not in Path(folder, "README.md").read_text()  # nothing of the repository is beside it
 
 
 def test_what_is_there_is_left_alone(tmp_path):

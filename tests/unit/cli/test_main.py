@@ -25,6 +25,14 @@ def nodemesh(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_every_command_has_help(name):
     result = CliRunner().invoke(cli, [name, "--help"])
     assert result.exit_code == 0, result.output
+    assert 'default: ""' not in result.output  # empty is nobody's choice
+
+
+def test_the_list_of_commands_is_whole_at_80_columns():
+    lines = CliRunner().invoke(cli, ["--help"], terminal_width=80).output.splitlines()
+    for name, entry in COMMANDS.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert line.endswith(entry.words) and entry.words.endswith(".") and len(line) <= 79
 
 
 def test_the_version_is_told():

@@ -103,9 +103,13 @@ def test_what_the_machine_lacks_is_named_with_its_mend(config, monkeypatch, tmp_
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     lacks = preflight.missing_for_ebpf(RunOptions(config=config, cgroup_root=str(tmp_path)))
     assert lacks is not None and "is no cgroup v2 folder; give --cgroup-root" in lacks
-    finding = ProbeResult("cgroup2", ProbeVerdict.FAILED, "cgroup v2 is not mounted", "mount it")
-    monkeypatch.setattr(probes, "probe", lambda cgroup, compiled: [finding])
-    with pytest.raises(StartError, match="cgroup v2 is not mounted: mount it"):
+    findings = [
+        ProbeResult("cgroup2", ProbeVerdict.FAILED, "cgroup v2 is not mounted", "mount it"),
+        ProbeResult("jit", ProbeVerdict.OK, "eBPF is compiled to machine code"),
+        ProbeResult("bcc", ProbeVerdict.FAILED, "BCC is missing", "install it"),
+    ]
+    monkeypatch.setattr(probes, "probe", lambda cgroup, compiled: findings)
+    with pytest.raises(StartError, match="cgroup v2 is not mounted: mount it; BCC is missing: install it$"):
         preflight.resolve(RunOptions(config=config, ebpf=Ebpf.REQUIRE))
 
 

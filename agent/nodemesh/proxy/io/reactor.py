@@ -15,7 +15,7 @@ from ..addresses import ADDRESSES
 from ..doomed import Doomed
 from ..gate import Account, Gate
 from ..network import Acceptor, Asker, Datagram, Network, Watcher
-from ..transport import Handler, Transport
+from ..transport import READ_SIZE, Handler, Transport
 from .datagrams import open_datagrams
 from .dial import dial
 from .lane import QUANTUM, Lane, Ready, still_due
@@ -33,14 +33,20 @@ log = logging.getLogger(__name__)
 TURN: Final = 0.00025
 LONE_TURN: Final = 0.001
 
+#: The least that one read takes. Whoever's bytes took longer than a shared turn (1-byte frames, fields without end)
+#: gets half as much at once from then on, whatever protocol that is; who took less than a part of it twice as much.
+MIN_READ: Final = 1024
+QUICK: Final = 8.0
+
 #: Seconds for which a pod counts as at work.
 AT_WORK: Final = 0.1
 
 #: Timers that fire in one turn, and in one go of it: thousands of connections may have come at the same moment, and
-#: each may have much to do. A go after `TIMERS_TURN` seconds is not begun.
+#: each may have much to do. A go after `TIMERS_TURN` seconds is not begun: timers are of all pods, and in nobody's
+#: turn.
 TIMERS: Final = 64
 TIMERS_AT_ONCE: Final = 4
-TIMERS_TURN: Final = 0.001
+TIMERS_TURN: Final = 0.0005
 
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
@@ -48,7 +54,8 @@ LONGEST_WAIT: Final = 0.25
 
 class Reactor(Network):
     """The loop. Each turn gives every pod that has something ready its quantum, of sockets and of time, then fires the
-    timers."""
+    timers. Who had none of the turn before comes first (as the sparse flows of FQ-CoDel, RFC 8290): a pod that asks now
+    and then waits for the rest of a turn, and not for one more of all that are always busy."""
 
     __slots__ = (
         "loop", "clock", "running", "shared_turn", "lone_turn", "allocator", "_number", "_last", "_crowd", "_stood",
@@ -121,8 +128,8 @@ class Reactor(Network):
             self._stood.append(transport)
         return transport
 
-    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
-        return open_datagrams(self.loop, peer, namespace, asker)
+    def datagrams(self, peer: tuple[str, int], namespace: int, lane: int, asker: Asker) -> Datagram:
+        return open_datagrams(self.loop, self.loop.lanes.known[lane], peer, namespace, asker)
 
     def turn(self) -> None:
         """Wait for events, serve them, fire the timers."""
@@ -136,14 +143,16 @@ class Reactor(Network):
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
         self._number += 1
+        behind: list[int] = []
         for fd, _ in events:
-            lane = lanes.known.get(fd)
-            if lane is not None:
-                lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
-            elif fd in lanes.streaming:
-                self._serve_streams(lanes.streaming[fd])
+            lane = lanes.of(fd)
+            if lane is not None and lane.served == self._number - 1 and len(events) > 1:
+                behind.append(fd)
             else:
-                self._serve_watcher(fd)
+                self._attend(fd)
+        first = self._number % len(behind) if behind else 0  # each of them once: one whose pod has no time left waits
+        for fd in behind[first:] + behind[:first]:
+            self._attend(fd)
         if lanes.busy:
             for lane in list(lanes.busy):
                 if lane.turn != self._number:
@@ -155,14 +164,32 @@ class Reactor(Network):
                 sock.close()
         loop.platform.beat()
 
+    def _attend(self, fd: int) -> None:
+        """What has something in the main epoll: a pod's sockets or its streams, or what else is watched."""
+        lanes = self.loop.lanes
+        lane = lanes.known.get(fd)
+        if lane is not None:
+            lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
+        elif fd in lanes.streaming:
+            self._serve_streams(lanes.streaming[fd])
+        else:
+            self._serve_watcher(fd)
+
+    def _turn_of(self, lane: Lane, now: float) -> float:
+        """When a pod's turn will be over that begins now, or goes on."""
+        if lane.served != self._number:
+            lane.served = self._number
+            if lane is not self._last:
+                self._last = lane
+                self._crowd = self.clock.now + AT_WORK
+            lane.rest = self.shared_turn if now < self._crowd else self.lone_turn
+        return now + lane.rest
+
     def _serve(self, lane: Lane, ready: Ready) -> Ready:
         """Serve a pod's ready sockets for as long as its turn is; returns those that are left."""
-        if lane is not self._last:
-            self._last = lane
-            self._crowd = self.clock.now + AT_WORK
         monotonic = time.monotonic  # looked up once, and not for each socket
-        start = monotonic()
-        over = start + (self.shared_turn if start < self._crowd else self.lone_turn)
+        now = monotonic()
+        over = self._turn_of(lane, now)
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -172,9 +199,17 @@ class Reactor(Network):
                 transport.ready(mask)
             except Exception:
                 self._give_up(transport)
-            if monotonic() >= over:
+            before = now
+            now = monotonic()
+            if now - before > self.shared_turn:
+                if transport.portion > MIN_READ:
+                    transport.portion //= 2
+            elif transport.portion < READ_SIZE and (now - before) * QUICK < self.shared_turn:
+                transport.portion *= 2
+            if now >= over:
                 left = ready[index + 1 :]
                 break
+        lane.rest = over - now
         if lane.later and lane.turn != self._number:
             self._go_on(lane, over)
         self.flush()
@@ -255,14 +290,22 @@ class Reactor(Network):
             log.exception("closing it failed, too")
 
     def _serve_watcher(self, fd: int) -> None:
-        """A listener, the socket to control, or one for datagrams."""
-        watcher = self.loop.watchers.get(fd)
+        """A listener or a socket for datagrams, within the turn of its pod: while none of that is left it waits. Or the
+        socket to control."""
+        loop = self.loop
+        watcher, lane = loop.watchers.get(fd), loop.lanes.watching.get(fd)
+        if lane is not None:
+            if lane.served == self._number and lane.rest <= 0.0:
+                return
+            loop.over = self._turn_of(lane, time.monotonic())
         try:
             if watcher is not None:
                 watcher.readable()
         except Exception:
             log.exception("serving a %s failed", type(watcher).__name__)
         self.flush()
+        if lane is not None:
+            lane.rest = loop.over - time.monotonic()
 
     def run(self) -> None:
         """Turn until `stop`."""
