@@ -143,16 +143,14 @@ class Reactor(Network):
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
         self._number += 1
-        behind: list[int] = []
-        for fd, _ in events:
-            lane = lanes.of(fd)
-            if lane is not None and lane.served == self._number - 1 and len(events) > 1:
-                behind.append(fd)
+        for fd, _ in events if len(events) < 2 else self._in_order(events):
+            lane = lanes.known.get(fd)
+            if lane is not None:
+                lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
+            elif fd in lanes.streaming:
+                self._serve_streams(lanes.streaming[fd])
             else:
-                self._attend(fd)
-        first = self._number % len(behind) if behind else 0  # each of them once: one whose pod has no time left waits
-        for fd in behind[first:] + behind[:first]:
-            self._attend(fd)
+                self._serve_watcher(fd)
         if lanes.busy:
             for lane in list(lanes.busy):
                 if lane.turn != self._number:
@@ -164,16 +162,17 @@ class Reactor(Network):
                 sock.close()
         loop.platform.beat()
 
-    def _attend(self, fd: int) -> None:
-        """What has something in the main epoll: a pod's sockets or its streams, or what else is watched."""
-        lanes = self.loop.lanes
-        lane = lanes.known.get(fd)
-        if lane is not None:
-            lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
-        elif fd in lanes.streaming:
-            self._serve_streams(lanes.streaming[fd])
-        else:
-            self._serve_watcher(fd)
+    def _in_order(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Pods that had nothing of the turn before come first. Of the others each is the first one once: one whose pod
+        has no time left waits."""
+        of, before = self.loop.lanes.of, self._number - 1
+        first: list[tuple[int, int]] = []
+        behind: list[tuple[int, int]] = []
+        for event in events:
+            lane = of(event[0])
+            (behind if lane is not None and lane.served == before else first).append(event)
+        turned = self._number % len(behind) if behind else 0
+        return first + behind[turned:] + behind[:turned]
 
     def _turn_of(self, lane: Lane, now: float) -> float:
         """When a pod's turn will be over that begins now, or goes on."""
