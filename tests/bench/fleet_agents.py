@@ -187,19 +187,20 @@ class Agents:
             watch.sock = socket.create_connection(("127.0.0.1", port), source_address=(watch.address, 0))
             watch.sock.sendall(watch.request(self._deflate))
         except OSError:
-            self._lost(watch)
+            self._lost(watch, elsewhere=True)
             return
         watch.sock.setblocking(False)
         self._watches[watch.sock.fileno()] = watch
         self._poll.register(watch.sock.fileno(), select.EPOLLIN)
 
-    def _lost(self, watch: Watch) -> None:
+    def _lost(self, watch: Watch, *, elsewhere: bool) -> None:
+        """`elsewhere`: nobody answers there any more."""
         if watch.sock is not None:
             self._watches.pop(watch.sock.fileno(), None)
             watch.sock.close()  # which takes it out of the poll
             watch.sock = None
         self.cut += 1
-        watch.place += 1
+        watch.place += elsewhere
         heapq.heappush(self._due, (time.monotonic() + watch.backoff.next(), next(self._counter), watch))
 
     def turn(self, seconds: float = 0.1) -> None:
@@ -214,7 +215,7 @@ class Agents:
             except OSError:
                 data = b""
             if not data or not watch.take(data):
-                self._lost(watch)
+                self._lost(watch, elsewhere=not data)
 
     def told(self, chunk: bytes) -> Told:
         """A chunk has whole lines, and packed ones are packed by themselves."""

@@ -288,19 +288,21 @@ class Assembler:
         if dirty:
             services = dict(self.services)
             for host in dirty:
-                candidates = [
-                    self._with_allocated(service, source)
-                    for source in self._sources.get(host, ())
-                    for service in self._built[source]
-                    if service.host == host
-                ]
-                if candidates:
-                    found = merged(sorted(candidates, key=precedence))
-                    if services.get(host) != found:
-                        services[host] = found
-                else:
+                found = self._merged(host)
+                if not found:
                     services.pop(host, None)
+                elif services.get(host) != found:
+                    services[host] = found
             self.services = services
+
+    def _merged(self, host: str) -> tuple[Service, ...]:
+        """What all the sources of a host make of it: mostly there is one, which is about nothing else."""
+        sources = self._sources.get(host, ())
+        if len(sources) == 1 and sources[0].kind == "Service":
+            return self._built[sources[0]]
+        built = ((service, source) for source in sources for service in self._built[source] if service.host == host)
+        candidates = [self._with_allocated(service, source) for service, source in built]
+        return merged(sorted(candidates, key=precedence))
 
     def _rebuilt_workloads(self, pods: Places, entries: Places) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)

@@ -344,34 +344,29 @@ class Lookup:
         """Istio's order: the client's namespace, the service's, the root namespace; the first with a rule decides, in
         it the most specific host."""
         client, root = self.client.namespace, self.tables.mesh.root_namespace
-        own = self._rule_in(client, service.host, private=client == root)
-        if own is not None:
-            return own
-        for namespace in (service.namespace, root):
-            rule = self._rule_in(namespace, service.host, private=False)
-            if rule is not None:
+        held = self._rules_for(service.host)
+        for namespace, private in ((client, client == root), (service.namespace, False), (root, False)) if held else ():
+            for rule in held:
+                if rule.namespace != namespace or not is_visible(rule.export_to, client):
+                    continue
+                if private and rule.export_to != (namespace,):  # only rules that are for this namespace alone
+                    continue
+                if rule.selector and (namespace != client or not selects(rule.selector, self.client.labels)):
+                    continue
                 return rule
         return None
 
-    def _rule_in(self, namespace: str, host: str, *, private: bool) -> DestinationRule | None:
-        """`private`: only rules that are for this namespace alone."""
+    def _rules_for(self, host: str) -> list[DestinationRule]:
+        """The DestinationRules that are about a host, the most specific first."""
         tables = self.tables
-        self.reads.append(("wildcard_destination_rules", None, tables.wildcard_destination_rules))
-        covering = wildcards_of(tables.wildcard_destination_rules).covering(host)
-        for pattern in (host, *(entry for entry in covering if entry != host)):
+        found: list[DestinationRule] = []
+        wildcards = tables.wildcard_destination_rules
+        self.reads.append(("wildcard_destination_rules", None, wildcards))
+        for pattern in (host, *(entry for entry in wildcards_of(wildcards).covering(host) if entry != host)):
             rules = tables.destination_rules.get(pattern)
             self.reads.append(("destination_rules", pattern, rules))
-            for rule in rules or ():
-                if rule.namespace != namespace or not is_visible(rule.export_to, self.client.namespace):
-                    continue
-                if private and rule.export_to != (namespace,):
-                    continue
-                if rule.selector and (
-                    namespace != self.client.namespace or not selects(rule.selector, self.client.labels)
-                ):
-                    continue
-                return rule
-        return None
+            found += rules or ()
+        return found
 
 
 def still_holds(reads: list[Read], tables: Tables) -> bool:

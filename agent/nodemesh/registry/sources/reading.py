@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sys import intern
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -45,13 +45,19 @@ _NOWHERE = Location("kubernetes")
 _NONE: dict[Any, Any] = {}
 
 
-class Reading(NamedTuple):
-    """One object as it was read. `head` names it as it was written; `item` is None where the object was refused."""
+#: Of an object of which nobody asks more than its key.
+NO_HEAD = ObjectHead()
+
+
+class Reading(msgspec.Struct, gc=False):
+    """One object as it was read, in its version. `item` is None where the object was refused. `head` names it as it was
+    written, where somebody asks: objects of kinds that may be absent, and those with problems."""
 
     key: ObjectKey
-    head: ObjectHead
+    version: str
     item: Object[Any] | None
     problems: tuple[Problem, ...] = ()
+    head: ObjectHead = NO_HEAD
 
 
 class _PodMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,10 +90,9 @@ class ObjectReader:
             return self._pod(self._read_pod(data).metadata)
         item = load_straight(data, resource.group, resource.kind)
         if item is not None:
-            meta = item.meta
-            head = ObjectHead(meta.name, meta.namespace, meta.uid, meta.resource_version, meta.generation)
+            version = item.meta.resource_version
             item = slim(item, Location(str(key_of(item))))
-            return Reading(key_of(item), head, item)  # whose strings are held already
+            return Reading(key_of(item), version, item)  # whose strings are held already
         head = read_head(data).metadata
         plain = decode_object(data)
         # In lists both are absent; of metadata-only objects they name the envelope.
@@ -96,9 +101,9 @@ class ObjectReader:
         key = key_of_head(resource, head)
         loaded = load_object(plain, str(key))
         if not loaded.objects:
-            return Reading(key, head, None, loaded.problems)
+            return Reading(key, head.resource_version, None, loaded.problems, head)
         item = slim(loaded.objects[0])
-        return Reading(key_of(item), head, item, loaded.problems)
+        return Reading(key_of(item), head.resource_version, item, loaded.problems, head)
 
     def again(self, resource: Resource, item: Object[Any]) -> Object[Any]:
         """An object that was saved, holding what others have as if it had just been read."""
@@ -131,8 +136,7 @@ class ObjectReader:
             deleting=bool(pod.deletion_timestamp),
         )
         item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE, marks=_NONE)
-        head = ObjectHead(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
-        return Reading(ObjectKey("Pod", meta.namespace, pod.name), head, item)
+        return Reading(ObjectKey("Pod", meta.namespace, pod.name), pod.resource_version, item)
 
 
 def key_of_head(resource: Resource, head: ObjectHead) -> ObjectKey:
