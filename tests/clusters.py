@@ -20,8 +20,10 @@ from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.tables import Tables
 
 from .apiserver.running import Running
+from .apiserver.server import ApiServer as TestServer
 
 NODE = "node-a"
+REVIEWS = "reviews.default.svc.cluster.local"
 
 #: Seconds after which a condition that is waited for will not come any more.
 PATIENCE = 15.0
@@ -131,3 +133,30 @@ class Follower:
             self.names(kind, group) == {data["metadata"]["name"] for data in self.server.objects(kind, group)}
             for group, kind in self.source._names
         )
+
+
+def small_cluster(**faults: Any) -> TestServer:
+    """A service with a pod on another node, a client on this one, a rule; the faults are the server's."""
+    api = TestServer()
+    for name, value in faults.items():
+        setattr(api.faults, name, value)
+    api.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}},
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "node-b", "labels": {"topology.kubernetes.io/zone": "z1"}},
+        },
+        service("reviews"),
+        endpoint_slice("reviews", ("reviews-1", "10.1.0.1")),
+        pod("reviews-1", version="v1"),
+        pod("client", node=NODE, ip="10.2.0.1"),
+        virtual_service("reviews"),
+    )
+    return api
+
+
+def addresses(follower: Follower) -> list[str]:
+    """Where the service's requests may go."""
+    services = follower.snapshot.services.get(REVIEWS)
+    return [endpoint.address for endpoint in services[0].endpoints[80]] if services else []

@@ -17,6 +17,11 @@ NONE: Final = 0
 ANY: Final = 1 << 62
 
 
+#: For names of hosts (255 characters, RFC 1035) with a port: what is longer is nobody's, and who asks for thousands of
+#: such would fill the memory.
+NAMES: Final = 300
+
+
 class Bounded(Generic[K, V]):
     """At most `limit` values. `found` is read as it is, so that a hit costs no call."""
 

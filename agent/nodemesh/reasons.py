@@ -98,6 +98,7 @@ class Reason(IntEnum):
     HTTP2_IDLE_FRAMES_FLOOD = 125
     HTTP2_WINDOW_UPDATE_FLOOD = 126
     RULES_TOO_COSTLY = 109
+    HOPS_USED_UP = 127
 
 
 class ReasonText(NamedTuple):
@@ -199,4 +200,5 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.EXTERNAL_AUTH_DENIED: ReasonText("UAEX", "ext_authz_denied"),
     Reason.EXTERNAL_AUTH_FAILED: ReasonText("UAEX", "ext_authz_error"),
     Reason.RULES_TOO_COSTLY: ReasonText("-", "rules_too_costly"),
+    Reason.HOPS_USED_UP: ReasonText("-", "hops_used_up"),
 }

@@ -21,7 +21,7 @@ from tests.apiserver.running import kubeconfig
 
 from . import jobs
 from .cluster import Size
-from .nodemesh import AGENT
+from .nodemesh import AGENT, byte_code
 from .outcome import Figure, Options, Outcome
 from .processes import Cores, Failed, Process, free_port
 
@@ -114,7 +114,7 @@ class Server:
 class Agent:
     """`nodemesh run --kubernetes` with one exposed port for the probed service."""
 
-    def __init__(self, folder: Path, server: Server, cores: set[int]) -> None:
+    def __init__(self, folder: Path, server: Server, cores: set[int], environment: dict[str, str]) -> None:
         self.port, self.admin = free_port(), free_port()
         config = kubeconfig(folder / "kubeconfig", f"http://127.0.0.1:{server.port}")
         command = [
@@ -122,7 +122,7 @@ class Agent:
             *("--workers", "1", "--ebpf", "off", "--admin", f"127.0.0.1:{self.admin}", "--as", "default/client"),
             *("--expose", f"probe.default.svc.cluster.local:80=127.0.0.1:{self.port}"),
         ]
-        self.process = Process("nodemesh", command, cores, folder / "agent.out", {"PYTHONPATH": str(AGENT)})
+        self.process = Process("nodemesh", command, cores, folder / "agent.out", environment)
 
     def fetch(self, port: int, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -160,6 +160,7 @@ def cluster(size: Size, nodes: int) -> Iterator[tuple[Server, Agent, list[Answer
     ends = [Answering(), Answering()]
     with tempfile.TemporaryDirectory(prefix="nodemesh-bench-") as name:
         folder = Path(name)
+        environment = byte_code(folder / "byte-code")
         server = Server(folder, size, nodes, cores.load)
         agent = None
         try:
@@ -168,7 +169,7 @@ def cluster(size: Size, nodes: int) -> Iterator[tuple[Server, Agent, list[Answer
             server.ask("POST", SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
             server.endpoint(ends[0].port, "POST")
             start = time.perf_counter()
-            agent = Agent(folder, server, cores.proxy)
+            agent = Agent(folder, server, cores.proxy, environment)
             agent.process.wait_until(lambda: agent.answered_by() == ends[0].port, "serve the cluster", 120)
             yield server, agent, ends, time.perf_counter() - start
         finally:

@@ -1,5 +1,6 @@
 """Suite `fleet`: a thousand agents by one relay: what they cost the API server with and without it; how soon a change
-is with all of them, and what it costs the relay; and that what they have is the truth.
+is with all of them, and what it costs the relay; that what they have is the truth; and that it is so again, and how
+soon, when the relay is killed amid changes and a second one, which has just started, is all that is left.
 
 API server, relay and agents are a process each; agents speak the protocol, and are cheap so that two cores suffice."""
 
@@ -7,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,15 @@ from typing import Any
 from tests.apiserver.running import Running, kubeconfig
 from tests.apiserver.server import ApiServer
 
-from . import cluster
+from . import cluster, jobs
 from .fleet_agents import KINDS
-from .nodemesh import AGENT
 from .outcome import Figure, Options, Outcome
 from .processes import Cores, Failed, Process, free_port
 
 AGENTS, QUICK_AGENTS = 1_000, 100
 SERVICES, QUICK_SERVICES = 1_000, 200
 CHANGES, RATE = 300, 30  # in all, and a second
+KILLED = CHANGES // 3  # changes until the relay is killed
 PATIENCE = 300.0  # seconds
 BOOKMARKS = 64 * 1024  # bytes that the API server may send the relay while agents start
 MIB = 2**20
@@ -72,11 +72,15 @@ class Agents:
 
 
 @asynccontextmanager
-async def agents(port: int, count: int, encoding: str, cores: Cores) -> AsyncIterator[Agents]:
+async def agents(ports: Sequence[int], count: int, encoding: str, cores: Cores) -> AsyncIterator[Agents]:
+    """They begin at the first of these ports."""
     cpus = ",".join(map(str, sorted(cores.load)))
-    words = [sys.executable, "-m", f"{__package__}.fleet_agents", str(port), str(count), encoding]
+    words = [sys.executable, "-m", f"{__package__}.fleet_agents", ",".join(map(str, ports)), str(count), encoding]
     process = await asyncio.create_subprocess_exec(
-        "taskset", "--cpu-list", cpus, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        *("taskset", "--cpu-list", cpus, *words),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=jobs.environment(),
     )
     try:
         yield Agents(process)
@@ -106,60 +110,96 @@ class Fleet:
                 whole = await self.direct(running.port)
                 self.api.sent = 0
                 left = self.api.watching  # the server has not noticed yet that they are gone
-                port = free_port()
-                words = [sys.executable, "-m", f"{__package__}.fleet_relay", str(config), str(port)]
-                path = os.pathsep.join(filter(None, (str(AGENT), os.environ.get("PYTHONPATH"))))
-                relay = Process("relay", words, self.cores.proxy, Path(folder) / "relay.txt", {"PYTHONPATH": path})
-                try:
-                    await until(lambda: asked(port, "/readyz"))
-                    await self.relayed(relay, port, left, whole)
-                finally:
-                    relay.stop()
+                async with self.relay(config, Path(folder)) as (first, port):
+                    own, told = self.api.watching - left, self.api.sent
+                    second = free_port()
+                    async with agents((port, second), self.count, "deflate", self.cores) as all_of_them:
+                        await self.started(all_of_them, port, own, told, whole)
+                        if self.api.sent - told > BOOKMARKS or self.api.watching - left > own:
+                            self.outcome.mistakes.append("agents by a relay cost the API server something")
+                        await self.changed(all_of_them, first)
+                        async with self.relay(config, Path(folder), second):
+                            await self.killed(all_of_them, first, left + 2 * own)
             finally:
                 await running.close()
         return self.outcome
 
     async def direct(self, port: int) -> float:
         """One agent without a relay; a thousand cost a thousand times as much, in bytes."""
-        async with agents(port, 1, "identity", self.cores) as one:
+        async with agents((port,), 1, "identity", self.cores) as one:
             await one.answer()
             self.found("without", "watches at the API server", self.api.watching * self.count)
             self.found("without", "cold start", self.api.sent * self.count / MIB, "MiB")
             return self.api.sent * self.count
 
-    async def relayed(self, relay: Process, port: int, left: int, whole: float) -> None:
-        own, told = self.api.watching - left, self.api.sent
-        async with agents(port, self.count, "deflate", self.cores) as all_of_them:
-            started = await all_of_them.answer()
-            sent = await sent_by(port)
-            self.found("by relay", "watches at the API server", own)
-            self.found("by relay", "cold start", told / MIB, "MiB")
-            self.found("by relay", "cold start of agents", sent / MIB, "MiB")
-            self.found("by relay", "cold start ÷ without", (told + sent) / whole * 100, "%")
-            self.found("by relay", "all started in", started["seconds"], "s")
-            if self.api.sent - told > BOOKMARKS or self.api.watching - left > own:
-                self.outcome.mistakes.append("agents by a relay cost the API server something")
-            before, cpu = self.api.sent, relay.usage().cpu
-            made = await self.change()
-            truth = {data["metadata"]["name"]: data["metadata"]["resourceVersion"]
-                     for data in self.api.objects("EndpointSlice")}  # fmt: skip
-            heard = await all_of_them.ask(made, truth)
-            usage = relay.usage()
-            self.found("by relay", "a change to all, median", heard["median"] * 1000, "ms")
-            self.found("by relay", "a change to all, p99", heard["p99"] * 1000, "ms")
-            self.found("by relay", "a change to all, worst", heard["worst"] * 1000, "ms")
-            self.found("by relay", "relay's CPU for a change", (usage.cpu - cpu) / CHANGES * 1000, "ms")
-            self.found("by relay", "relay's memory", usage.proportional / MIB, "MiB")
-            self.found("by relay", "API server's bytes for a change", (self.api.sent - before) / CHANGES, "B")
-            if heard["wrong"]:
-                self.outcome.mistakes.append(f"{heard['wrong']} agents have other EndpointSlices than the API server")
+    @asynccontextmanager
+    async def relay(self, config: Path, folder: Path, port: int = 0) -> AsyncIterator[tuple[Process, int]]:
+        """One that is ready, at this port or any."""
+        port = port or free_port()
+        words = [sys.executable, "-m", f"{__package__}.fleet_relay", str(config), str(port)]
+        relay = Process("relay", words, self.cores.proxy, folder / f"relay-{port}.txt", jobs.environment())
+        try:
+            await until(lambda: asked(port, "/readyz"))
+            yield relay, port
+        finally:
+            relay.stop()
 
-    async def change(self) -> dict[str, float]:
+    async def started(self, all_of_them: Agents, port: int, own: int, told: int, whole: float) -> None:
+        """What their start costs: `own` watches and `told` bytes of the API server are the relay's."""
+        began = await all_of_them.answer()
+        sent = await sent_by(port)
+        self.found("by relay", "watches at the API server", own)
+        self.found("by relay", "cold start", told / MIB, "MiB")
+        self.found("by relay", "cold start of agents", sent / MIB, "MiB")
+        self.found("by relay", "cold start ÷ without", (told + sent) / whole * 100, "%")
+        self.found("by relay", "all started in", began["seconds"], "s")
+
+    async def changed(self, all_of_them: Agents, relay: Process) -> None:
+        """How soon changes are with all, and what they cost."""
+        before, cpu = self.api.sent, relay.usage().cpu
+        made = await self.change(range(CHANGES))
+        heard = await all_of_them.ask(made, self.truth())
+        usage = relay.usage()
+        self.found("by relay", "a change to all, median", heard["median"] * 1000, "ms")
+        self.found("by relay", "a change to all, p99", heard["p99"] * 1000, "ms")
+        self.found("by relay", "a change to all, worst", heard["worst"] * 1000, "ms")
+        self.found("by relay", "relay's CPU for a change", (usage.cpu - cpu) / CHANGES * 1000, "ms")
+        self.found("by relay", "relay's memory", usage.proportional / MIB, "MiB")
+        self.found("by relay", "API server's bytes for a change", (self.api.sent - before) / CHANGES, "B")
+        self.judge(heard)
+
+    async def killed(self, all_of_them: Agents, relay: Process, watches: int) -> None:
+        """The relay that all of them ask is killed amid changes. `watches` is how many the API server has at most: both
+        relays', none of an agent."""
+        made = await self.change(range(CHANGES, CHANGES + KILLED))
+        relay.popen.kill()
+        made |= await self.change(range(CHANGES + KILLED, 2 * CHANGES))
+        heard = await all_of_them.ask(made, self.truth())
+        self.found("relay killed", "a change to all, median", heard["median"] * 1000, "ms")
+        self.found("relay killed", "a change to all, worst", heard["worst"] * 1000, "ms")
+        self.found("relay killed", "watches begun again", heard["cut"])
+        self.judge(heard)
+        if heard["cut"] < self.count * len(KINDS):
+            self.outcome.mistakes.append("the relay was killed, and not every watch was cut")
+        if self.api.watching > watches:
+            self.outcome.mistakes.append("agents turned to the API server, although there is a relay")
+
+    def judge(self, heard: dict[str, float]) -> None:
+        if heard["wrong"]:
+            self.outcome.mistakes.append(f"{heard['wrong']:.0f} agents have other EndpointSlices than the API server")
+
+    def truth(self) -> dict[str, str]:
+        """The EndpointSlices' versions by name."""
+        return {
+            data["metadata"]["name"]: data["metadata"]["resourceVersion"] for data in self.api.objects("EndpointSlice")
+        }
+
+    async def change(self, numbers: range) -> dict[str, float]:
         """RATE changes a second: when each was made, by its version."""
         made: dict[str, float] = {}
         began = time.monotonic()
-        for number in range(CHANGES):
-            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+        for place, number in enumerate(numbers):
+            await asyncio.sleep(max(0.0, began + place / RATE - time.monotonic()))
             revision = 1 + number // self.size.services
             made[str(self.api.etcd.revision + 1)] = time.monotonic()
             self.api.apply(cluster.endpoint_slice(self.size, number % self.size.services, revision))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,12 @@ from .proxy import LOOPBACK, Proxy
 #: The agent under test: with NODEMESH_COMPILE=1 the one that `make compiled` has built.
 AGENT = Path(__file__).parents[2] / ("build/compiled" if os.environ.get("NODEMESH_COMPILE") == "1" else "agent")
 CLIENT = "client"  # the pod as which the load is taken
+
+#: What the processes of an agent of a cluster are made of.
+PARTS = (
+    "nodemesh.cli.run", "nodemesh.node.supervisor", "nodemesh.node.control_process", "nodemesh.node.worker",
+    "nodemesh.registry.sources.cluster", "nodemesh.registry.sources.kubernetes",
+)  # fmt: skip
 
 
 class Nodemesh(Proxy):
@@ -42,6 +49,14 @@ class Nodemesh(Proxy):
     def observed(self) -> Iterator[dict[str, Any]]:
         """What is said of its telemetry, if anything is."""
         yield from ()
+
+
+def byte_code(folder: Path) -> dict[str, str]:
+    """The environment of an agent that finds its modules' byte code, in this folder. Where it is installed it does, by
+    pip or in the image; in a checkout whose Python may write none, a start is for the most part Python's compiler."""
+    found = {"PYTHONPATH": str(AGENT), "PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([sys.executable, "-c", f"import {', '.join(PARTS)}"], env={**os.environ, **found}, check=True)
+    return found
 
 
 def compiled() -> bool:

@@ -102,7 +102,8 @@ SECTIONS = (
         "fleet",
         f"{FLEET}; each agent follows Pods (metadata), Services and EndpointSlices. Without a relay: one agent, times "
         "a thousand. With one: a relay (`nodemesh relay`) and a thousand agents that speak the protocol, in processes "
-        f"of their own; {fleet_suite.RATE} changed EndpointSlices a second.",
+        f"of their own; {fleet_suite.RATE} changed EndpointSlices a second. Then the relay is killed amid as many, and "
+        "all go on at a second one, which has just started; at the end each agent is held against the API server.",
         (
             Number("watches, without a relay", FLEET, "without", "watches at the API server", ""),
             Number("watches, with one", FLEET, "by relay", "watches at the API server", ""),
@@ -113,6 +114,9 @@ SECTIONS = (
             Number("after, 99th percentile", FLEET, "by relay", "a change to all, p99", "ms"),
             Number("processor of the relay for one change to all", FLEET, "by relay", "relay's CPU for a change", "ms"),
             Number("memory of the relay", FLEET, "by relay", "relay's memory", "MiB"),
+            Number(
+                "relay killed: a change is with all after", FLEET, "relay killed", "a change to all, worst", "s", 1e-3
+            ),
         ),
     ),
     Section(
@@ -185,6 +189,19 @@ def rendered(kept: dict[str, Any]) -> str:
     return "".join(parts)
 
 
+def missing(kept: dict[str, Any]) -> list[str]:
+    """The lines that the page has no figure for, each as `suite: section: line`."""
+    found = []
+    for section in SECTIONS:
+        values = {(f["case"], f["subject"], f["name"]) for f in kept.get(section.suite, {}).get("figures", ())}
+        found += [
+            f"{section.suite}: {section.title}: {number.what}"
+            for number in section.numbers
+            if (number.case, number.subject, number.name) not in values
+        ]
+    return found
+
+
 def wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -205,6 +222,8 @@ def main(paths: list[str]) -> None:
         kept = kept_of([run], kept)
     KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     PAGE.write_text(rendered(kept))
+    for line in missing(kept):
+        print(f"not measured: {line}", file=sys.stderr)
     SIZING.write_text(processor.placed(SIZING.read_text(), processor.rendered(kept, wrapped)))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +16,66 @@ from rich.table import Table
 from .outcome import Figure, Outcome
 from .thresholds import Verdict
 
+#: Columns that a table is measured with, however narrow the terminal is.
+WIDEST = 1000
+
 
 def show(console: Console, suite: str, outcome: Outcome) -> None:
-    """One table per suite: a row for each case and subject, a column for each figure's name."""
+    """A row for each case and subject, a column for each figure's name; where the terminal is too narrow for that, a
+    row for each figure and a column for each subject."""
+    table = broad(suite, outcome.figures)
+    if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+        table = tall(suite, outcome.figures)
+    console.print(table)
+    for note in outcome.notes:
+        console.print(f"  {note}", style="dim", markup=False)
+
+
+def broad(suite: str, figures: Sequence[Figure]) -> Table:
     table = Table(title=suite, title_justify="left", title_style="bold")
     table.add_column("case", no_wrap=True)
-    subjects = any(figure.subject for figure in outcome.figures)
+    subjects = any(figure.subject for figure in figures)
     if subjects:
-        table.add_column("subject")
-    names = list(dict.fromkeys(figure.name for figure in outcome.figures))
-    mixed = len({figure.unit for figure in outcome.figures if figure.name == names[0]}) > 1
-    units = {figure.name: figure.unit for figure in outcome.figures}
+        table.add_column("subject", no_wrap=True)
+    names = distinct(figure.name for figure in figures)
+    mixed = len({figure.unit for figure in figures if figure.name == names[0]}) > 1
+    units = {figure.name: figure.unit for figure in figures}
     for name in names:
-        table.add_column(name if mixed else f"{name}\n{units[name]}", justify="right")
+        table.add_column(name if mixed else f"{name}\n{units[name]}", justify="right", no_wrap=True)
     rows: dict[tuple[str, str], dict[str, Figure]] = {}
-    for figure in outcome.figures:
+    for figure in figures:
         rows.setdefault((figure.case, figure.subject), {})[figure.name] = figure
     last = ""
     for (case, subject), row in rows.items():
         cells = [cell(row.get(name), mixed) for name in names]
         table.add_row("" if case == last else case, *([subject] if subjects else []), *cells)
         last = case
-    console.print(table)
-    for note in outcome.notes:
-        console.print(f"  {note}", style="dim", markup=False)
+    return table
+
+
+def tall(suite: str, figures: Sequence[Figure]) -> Table:
+    table = Table(title=suite, title_justify="left", title_style="bold")
+    subjects = distinct(figure.subject for figure in figures)
+    table.add_column("case")
+    for subject in subjects:
+        table.add_column(subject, justify="right", no_wrap=True)
+    for case in distinct(figure.case for figure in figures):
+        rows: dict[str, dict[str, Figure]] = {}
+        for figure in figures:
+            if figure.case == case:
+                rows.setdefault(figure.name, {})[figure.subject] = figure
+        if len(rows) > 1:
+            table.add_section()
+            table.add_row(case, style="bold")
+        for name, row in rows.items():
+            title = f"  {name}" if len(rows) > 1 else case
+            table.add_row(title, *(cell(row.get(subject), True) for subject in subjects))
+    return table
+
+
+def distinct(words: Iterable[str]) -> list[str]:
+    """In the order of their first coming."""
+    return list(dict.fromkeys(words))
 
 
 def cell(figure: Figure | None, with_unit: bool) -> str:

@@ -45,6 +45,15 @@ def test_a_run_renews_its_own_numbers_and_no_others():
     assert all(figure["case"] != "other" for figure in after["rollout"]["figures"])
 
 
+def test_what_no_run_has_is_not_on_the_page_and_is_told():
+    kept = kept_of([run(suite, 7.0) for suite in dict.fromkeys(section.suite for section in SECTIONS)], {})
+    assert page.missing(kept) == []
+    kept["fleet"]["figures"] = [f for f in kept["fleet"]["figures"] if f["subject"] != "relay killed"]
+    (line,) = page.missing(kept)
+    assert line.startswith("fleet: What a thousand nodes cost the API server: relay killed: ")
+    assert "relay killed:" not in rendered(kept)
+
+
 def test_processor_time_is_shown_as_a_share_of_a_core():
     assert "| nodemesh: of a core for 1,000 requests/s | 3.50 % |" in rendered(kept_of([run("latency", 35.0)], {}))
 

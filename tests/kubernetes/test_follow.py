@@ -7,38 +7,20 @@ import asyncio
 import pytest
 from tests.apiserver.kinds import Kind
 from tests.apiserver.server import ApiServer
-from tests.clusters import NODE, Follower, endpoint_slice, pod, service, virtual_service
+from tests.clusters import (
+    NODE,
+    REVIEWS,
+    Follower,
+    addresses,
+    endpoint_slice,
+    pod,
+    service,
+    small_cluster,
+    virtual_service,
+)
 
-from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.sources.backoff import Backoff
 from nodemesh.registry.sources.reflector import Phase
-
-REVIEWS = "reviews.default.svc.cluster.local"
-
-
-def small_cluster(**faults) -> ApiServer:
-    api = ApiServer()
-    for name, value in faults.items():
-        setattr(api.faults, name, value)
-    api.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}},
-        {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": "node-b", "labels": {"topology.kubernetes.io/zone": "z1"}},
-        },
-        service("reviews"),
-        endpoint_slice("reviews", ("reviews-1", "10.1.0.1")),
-        pod("reviews-1", version="v1"),
-        pod("client", node=NODE, ip="10.2.0.1"),
-        virtual_service("reviews"),
-    )
-    return api
-
-
-def addresses(follower: Follower) -> list[str]:
-    services = follower.snapshot.services.get(REVIEWS)
-    return [endpoint.address for endpoint in services[0].endpoints[80]] if services else []
 
 
 @pytest.mark.parametrize("watch_lists", [True, False])
@@ -307,80 +289,6 @@ def test_updates_that_say_nothing_new_make_no_snapshot(play):
     play(story, small_cluster())
 
 
-def test_a_node_that_boots_without_api_server_serves_what_it_knew(play, monkeypatch):
-    monkeypatch.setattr("nodemesh.registry.sources.cluster.SAVE_INTERVAL", 0.1)
-    monkeypatch.setattr("nodemesh.registry.sources.cluster.PATIENCE", 0.5)
-    api = small_cluster()
-
-    async def first(follower):
-        await follower.until(lambda: follower.batches)
-        await follower.until(lambda: follower.source._cache._path.exists())
-
-    async def second(follower):
-        await follower.until(lambda: follower.batches)
-        assert follower.source.from_disk and len(follower.source.waiting_for()) == len(follower.source.reflectors)
-        assert addresses(follower) == ["10.1.0.1"] and "default/reviews" in follower.snapshot.virtual_services
-        assert follower.snapshot.workloads["default/client"].addresses == ("10.2.0.1",)
-        api.delete("VirtualService", "reviews")
-        await follower.running.open()
-        await follower.until(lambda: not follower.snapshot.virtual_services)
-        await follower.until(lambda: not follower.source.from_disk and follower.agrees())
-
-    play(first, api, cache=True)
-    play(second, api, up=False, cache=True)
-
-
-BIG = ("pods", "services", "endpointslices", "nodes")
-
-
-def lists_of(api, since):
-    """The kinds that were read as a whole: by a list, or by a watch with initial events."""
-    asked = list(api.asked)[since:]
-    whole = [one for one in asked if one.method == "GET" or one.query.get("sendInitialEvents")]
-    return {kind for kind in BIG if any(one.path.endswith(f"/{kind}") for one in whole)}
-
-
-@pytest.mark.parametrize("meanwhile", ["changes", "forgets", "is another", "is set back"])
-def test_a_node_that_boots_goes_on_with_what_it_knew_by_the_difference(play, monkeypatch, meanwhile):
-    """Unless the server does not remember it, is that of another cluster, or has an older state."""
-    monkeypatch.setattr("nodemesh.registry.sources.cluster.SAVE_INTERVAL", 0.1)
-    api = small_cluster()
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "one"}})
-
-    async def first(follower):
-        await follower.until(lambda: follower.batches)
-        await follower.until(lambda: follower.source._cache.read().versions.keys() >= set(BIG))
-        assert not follower.source.from_disk
-
-    async def second(follower):
-        began = len(follower.server.asked)
-        await follower.until(lambda: follower.batches and not follower.source.waiting_for())
-        await follower.until(follower.agrees)
-        assert follower.source.path_of(ObjectKey("Service", "default", "reviews"))
-        assert addresses(follower) == (["10.1.0.1"] if meanwhile == "is set back" else ["10.1.0.9"])
-        assert lists_of(follower.server, began) == (set() if meanwhile == "changes" else set(BIG))
-        follower.server.apply(endpoint_slice("reviews", ("reviews-1", "10.1.0.7")))
-        await follower.until(lambda: addresses(follower) == ["10.1.0.7"])
-
-    if meanwhile == "is set back":
-        for _ in range(10):
-            api.apply(endpoint_slice("reviews", ("reviews-1", "10.1.0.9")))
-    play(first, api, cache=True)
-    if meanwhile == "is set back":
-        later, api = api, small_cluster()
-        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "one"}})
-        assert api.etcd.revision < later.etcd.revision
-    else:
-        api.apply(endpoint_slice("reviews", ("reviews-1", "10.1.0.9")))
-        api.delete("Pod", "reviews-1")
-        if meanwhile == "is another":
-            api.delete("Namespace", "kube-system", "")
-            api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "two"}})
-        if meanwhile == "forgets":
-            api.etcd.compact()
-    play(second, api, cache=True)
-
-
 def deleting(data):
     stamped = {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}
     return {**data, "metadata": {**data["metadata"], **stamped}}
@@ -403,50 +311,3 @@ def test_a_pod_of_another_node_that_begins_to_leave_is_out_before_its_slice_says
 
 def health(follower: Follower) -> list[str]:
     return [endpoint.health.value for endpoint in follower.snapshot.services[REVIEWS][0].endpoints[80]]
-
-
-def istio_mesh(text: str) -> dict:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "istio", "namespace": "istio-system"},
-        "data": {"mesh": text},
-    }
-
-
-def test_istios_mesh_config_is_followed_where_it_stands(play):
-    api = small_cluster()
-    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "shop"}}
-    api.apply(istio_mesh("connectTimeout: 3s\ntrustDomain: a"), {**other, "data": {"mesh": "connectTimeout: 9s"}})
-
-    async def story(follower):
-        await follower.until(lambda: follower.batches)
-        assert follower.snapshot.mesh.connect_timeout == 3000, "with the first batch, not after it"
-        assert [problem.path for problem in follower.snapshot.problems] == ["data.mesh.trustDomain"]
-        api.apply(istio_mesh("connectTimeout: 4s"))
-        await follower.until(lambda: follower.snapshot.mesh.connect_timeout == 4000 and not follower.snapshot.problems)
-        api.delete("ConfigMap", "istio", "istio-system")
-        await follower.until(lambda: follower.snapshot.mesh.connect_timeout == 10_000)
-
-    play(story, api)
-
-
-def test_without_the_right_to_read_istios_mesh_config_nobody_waits_and_what_was_read_stays(play, monkeypatch):
-    monkeypatch.setattr("nodemesh.registry.sources.reflector.ABSENT_INTERVAL", 0.2)
-    api = small_cluster()
-    api.apply(istio_mesh("connectTimeout: 3s"))
-    api.faults.refuse("configmaps", 403, times=10**6, message="forbidden")
-
-    async def story(follower):
-        await follower.until(lambda: follower.batches, patience=5.0)
-        assert not follower.source.waiting_for() and follower.snapshot.mesh.connect_timeout == 10_000
-        (row,) = [row for row in follower.source.status() if row.name == "istio-mesh"]
-        assert "forbidden" in row.error, "said in status"
-        api.faults.refusals.clear()
-        await follower.until(lambda: follower.snapshot.mesh.connect_timeout == 3000)
-        api.faults.refuse("configmaps", 403, times=10**6)
-        api.cut()
-        await follower.until(lambda: any(row.phase is Phase.PAUSED for row in follower.source.status()))
-        assert follower.snapshot.mesh.connect_timeout == 3000
-
-    play(story, api)

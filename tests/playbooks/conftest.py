@@ -2,6 +2,7 @@
 
 import pytest
 
+from nodemesh.lab.certificates import Authority
 from nodemesh.sim.world import World
 
 from .mesh import GRPC, SERVICE
@@ -16,3 +17,9 @@ def world() -> World:
 def grpc() -> World:
     """Whose service speaks gRPC."""
     return World(GRPC)
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Signs what the peers of a conversation over TLS show."""
+    return Authority()

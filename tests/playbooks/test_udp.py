@@ -68,8 +68,8 @@ class Edge:
     def configure(self, text):
         self.world.configure(BASE + EDGE + text)
 
-    def hear(self, data=b"hello", port=4000, host="203.0.113.9"):
-        self.sessions.received(memoryview(data), self.door, ((host, port), OWN))
+    def hear(self, data=b"hello", port=4000, host="203.0.113.9", hops=60):
+        self.sessions.received(memoryview(data), self.door, ((host, port), OWN), hops)
 
     @property
     def sockets(self):
@@ -232,6 +232,25 @@ def test_what_there_is_no_room_for_is_lost_and_not_counted(edge):
     edge.world.advance(IDLE + 1)
     (record,) = edge.records
     assert (record.bytes_received, record.bytes_sent) == (3, 0)
+
+
+def test_each_datagram_has_a_hop_less_than_it_came_with_and_none_has_more_than_ours(edge):
+    for hops in (255, 65, 64, 2, 30):
+        edge.hear(hops=hops)
+    assert edge.sockets[0].hops == [64, 64, 63, 1, 29]
+
+
+def test_a_datagram_that_has_no_hop_left_is_dropped_alone_and_told_once(edge):
+    edge.hear(b"ends here", hops=1)
+    edge.hear(b"goes on", hops=9)
+    edge.world.advance(IDLE - 1)
+    edge.hear(b"and here", hops=1)
+    (there,) = edge.sockets
+    assert there.sent == [b"goes on"] and not there.closed
+    edge.world.advance(2)
+    assert there.closed  # what is dropped keeps no session
+    (record,) = edge.records
+    assert (record.reasons, record.bytes_received) == ((Reason.HOPS_USED_UP,), 7)
 
 
 def test_breakers_bound_the_sessions_of_a_cluster():

@@ -154,11 +154,13 @@ class SliceEndpoint(CoreModel, frozen=True, kw_only=True):
     uid: str = ""
 
     def names(self, namespace: str) -> str:
-        """The workload that it is, in a slice of this namespace; empty: none that is known."""
+        """The workload that it is, in a slice of this namespace; empty: none that is known. Of another namespace it can
+        be none: whoever writes slices has no word about others' pods."""
         if self.workload:
             return self.workload
         ref = self.target_ref
-        return intern(f"{ref.namespace or namespace}/{ref.name}") if ref.name and ref.kind in WORKLOADS else ""
+        known = ref.name and ref.kind in WORKLOADS and ref.namespace in ("", namespace)
+        return intern(f"{namespace}/{ref.name}") if known else ""
 
 
 class SlicePort(CoreModel, frozen=True, kw_only=True):

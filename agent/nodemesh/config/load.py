@@ -61,13 +61,14 @@ class ObjectMeta(CoreModel, frozen=True, kw_only=True):
     deletion_grace_period_seconds: int = 0
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
-    managed_fields: Any = None
     self_link: str = ""
     cluster_name: str = ""
 
 
 class StrictObjectMeta(ObjectMeta, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The same for the kinds whose every unknown field is told."""
+    """The same for the kinds whose every unknown field is told, and of which somebody asks who wrote them."""
+
+    managed_fields: Any = None
 
 
 class DocumentPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +215,7 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: DocumentPlace, findings
     written = decode(
         data.get("metadata") or {}, StrictObjectMeta if kind.strict else ObjectMeta, ("metadata",), findings, root
     )
-    meta = _meta(written, kind, findings) if written is not None else None
+    meta = meta_of(written, kind, findings) if written is not None else None
     spec = _spec(data, kind, written, findings, root)
     if meta is not None and spec is not None:
         validate(kind, spec, meta, findings)
@@ -229,7 +230,8 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: DocumentPlace, findings
     return Object(kind=kind.name, group=kind.group, meta=meta, spec=spec, location=location, marks=marks, status=status)
 
 
-def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
+def meta_of(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
+    """What counts of metadata; what is wrong with it goes into `findings`."""
     if not written.name:
         findings.error("missing-field", ("metadata", "name"), "metadata.name is required")
     elif len(written.name) > 253 or not _SUBDOMAIN.fullmatch(written.name):
@@ -242,7 +244,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         if len(value) > 63 or not _LABEL_VALUE.fullmatch(value):
             message = f"`{value}` is not a label's value; right are up to 63 letters, digits, `-`, `_` and `.`"
             findings.bad_value("bad-label", ("metadata", "labels", key), message)
-    author, seconds = _author(written.managed_fields)
+    author, seconds = _author(written.managed_fields) if isinstance(written, StrictObjectMeta) else ("", 0.0)
     return Meta(
         name=written.name,
         namespace=(written.namespace or "default") if kind.namespaced else "",
@@ -297,14 +299,21 @@ def _spec(
     spec = decode(data.get("spec") or {}, kind.spec, ("spec",), findings, root)
     if isinstance(spec, ServiceSpec) and data.get("status"):
         found = decode(data["status"], ServiceStatus, (), Findings())  # not its author's: what is wrong is not there
-        ingress = found.load_balancer.ingress if found is not None else ()
-        return msgspec.structs.replace(spec, published=tuple(one.ip or one.hostname for one in ingress))
+        return with_published(spec, found) if found is not None else spec
     if isinstance(spec, PodSpec):
         status = decode({"status": data.get("status")}, PodSpec, (), findings, root)
         if status is None or written is None:
             return None
         return msgspec.structs.replace(spec, status=status.status, owners=written.owner_references)
     return spec
+
+
+def with_published(spec: ServiceSpec, status: ServiceStatus) -> ServiceSpec:
+    """A Service's spec with the addresses and names that its status has from a load balancer."""
+    ingress = status.load_balancer.ingress
+    return (
+        msgspec.structs.replace(spec, published=tuple(one.ip or one.hostname for one in ingress)) if ingress else spec
+    )
 
 
 def _status(data: dict[str, Any], kind: Kind) -> msgspec.Struct | None:

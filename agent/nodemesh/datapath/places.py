@@ -14,6 +14,7 @@ from ..registry.snapshot import Endpoint, Protocol
 from ..routing import frontend as routing
 from ..routing.decision import Algorithm
 from ..routing.frontend import Frontend
+from ..routing.ownership import ENTRY
 from .maps import MAPPED_PREFIX, Backend, EntryMode, ServiceEntry, ServiceFlag, pack_address
 from .slots import set_name, slots
 
@@ -43,11 +44,13 @@ _IPV4 = DialledPlace(MAPPED_PREFIX + bytes(4), 96, 0)
 
 
 class PlannedEntry(NamedTuple):
-    """An entry, the service port that it belongs to, and the slots of the set that it names."""
+    """An entry, the service port that it belongs to, and the slots of the set that it names. `claimant` is the
+    namespace of the (Istio's) ServiceEntry that says so."""
 
     entry: ServiceEntry
     owner: str
     slots: tuple[Backend, ...] = ()
+    claimant: str = ""
 
 
 class _Read(NamedTuple):
@@ -95,25 +98,39 @@ class ViewPlaces:
         with endpoints of `restless` hosts are the proxy's."""
         listed = list(frontends)
         order, before = list(map(id, listed)), self._order
-        stirred, self._restless = restless ^ self._restless, restless
-        again = [key for key, read in self._reads.items() if not stirred.isdisjoint(read.hosts)] if stirred else []
+        again = self._stirred(restless)
         gone = [self._reads.pop(key) for key in again]
         come, left = exchanged(order, before)
         new = come.union(again) - left
         gone += [self._reads.pop(key) for key in left.difference(again)]
-        shared = base._reads if base is not None and base.closed == self.closed else {}
-        fresh = (
-            [shared.get(id(frontend)) or self._read(frontend) for frontend in listed if id(frontend) in new]
-            if new
-            else []
-        )
-        self._reads.update((id(read.frontend), read) for read in fresh)
+        fresh = self._take_in((frontend for frontend in listed if id(frontend) in new) if new else (), base)
         whole = reverse or self._reverse or not before or bool(self._contested) and reordered(before, order)
         self._order, self._reverse = order, reverse
         touched = self._touched(gone, fresh) if not whole else None
         if touched is None:
             self._make(reverse)
         return touched
+
+    def settle(self, restless: frozenset[str], base: ViewPlaces | None = None) -> set[DialledPlace] | None:
+        """As `update` for a view that is the same as before: a pod leaves, and connections fail until that is known."""
+        gone = [self._reads.pop(key) for key in self._stirred(restless)]
+        fresh = self._take_in([read.frontend for read in gone], base)
+        touched = self._touched(gone, fresh) if not self._reverse or not gone else None
+        if touched is None:
+            self._make(self._reverse)
+        return touched
+
+    def _stirred(self, restless: frozenset[str]) -> list[int]:
+        """The frontends whose connections yield now and did not before, or the other way round."""
+        stirred, self._restless = restless ^ self._restless, restless
+        return [key for key, read in self._reads.items() if not stirred.isdisjoint(read.hosts)] if stirred else []
+
+    def _take_in(self, frontends: Iterable[Frontend], base: ViewPlaces | None) -> list[_Read]:
+        """Read these frontends; what `base` has read is shared."""
+        shared = base._reads if base is not None and base.closed == self.closed else {}
+        fresh = [shared.get(id(frontend)) or self._read(frontend) for frontend in frontends]
+        self._reads.update((id(read.frontend), read) for read in fresh)
+        return fresh
 
     def _touched(self, gone: Iterable[_Read], fresh: Iterable[_Read]) -> set[DialledPlace] | None:
         """Put what is fresh in the place of what is gone; None, and nothing done, where that is not all there is to
@@ -154,7 +171,7 @@ class ViewPlaces:
             # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
             mapped = _IPV4._replace(port=place.port)
             if place.prefix < mapped.prefix and place.covers(mapped):
-                places.setdefault(mapped, PlannedEntry(PASS, wanted.owner))
+                places.setdefault(mapped, PlannedEntry(PASS, wanted.owner, claimant=wanted.claimant))
         networks = [place for place in places if is_network(place)]
         for place, wanted in passed.items():
             # Passing is what happens anyway, except inside a network that does not pass.
@@ -173,6 +190,9 @@ class ViewPlaces:
         wanted = [
             (place, _wanted(frontend, place, owner, self._without, yields, closed)) for place in _places(frontend)
         ]
+        claimant = _claimant(frontend)
+        if claimant:
+            wanted = [(place, entry._replace(claimant=claimant)) for place, entry in wanted]
         return _Read(frontend, wanted, hosts)
 
 
@@ -234,6 +254,11 @@ def _owner(frontend: Frontend) -> str:
     return f"{host}:{frontend.port}"
 
 
+def _claimant(frontend: Frontend) -> str:
+    service = frontend.service
+    return service.namespace if service is not None and service.kind == ENTRY else ""
+
+
 def _fails_closed(frontend: Frontend, client: bool) -> bool:
     """The service's own word counts, then that of the client's namespace, then the mesh's, which the frontend has."""
     own = frontend.service.annotations.get(FAILURE_POLICY_ANNOTATION, "") if frontend.service is not None else ""
@@ -274,4 +299,4 @@ def _add_endpoints(frontends: list[Frontend], places: dict[DialledPlace, Planned
             if alias is None or alias not in places or place in places:
                 continue
             entry = places[alias].entry._replace(alias=alias.address, alias_port=alias.port)
-            places[place] = PlannedEntry(entry, _owner(frontend))
+            places[place] = PlannedEntry(entry, _owner(frontend), claimant=_claimant(frontend))

@@ -29,11 +29,13 @@ class PlannedView(Protocol):
 class Plan:
     """The maps' contents: `entries` by their key in `services` or `networks`; `backends` has each set's slots by the
     set's name, which is made from the slots, so that a set never changes. `owners` names the service port that a key
-    belongs to: its keys are in the maps all or none."""
+    belongs to: its keys are in the maps all or none. `claimants` has the namespaces of those that ServiceEntries
+    claim."""
 
     entries: Mapping[Key, ServiceEntry] = field(default_factory=dict)
     backends: Mapping[int, tuple[Backend, ...]] = field(default_factory=dict)
     owners: Mapping[Key, str] = field(default_factory=dict)
+    claimants: Mapping[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,12 @@ class Planner:
 
     def __init__(self) -> None:
         self._without: frozenset[Backend] = frozenset()
+        self._reverse = False
+        self._given: dict[int, PlannedView] = {}  # what the views were made from
         self._views: dict[int, ViewPlaces] = {}
         self._entries: dict[Key, ServiceEntry] = {}
         self._owners: dict[Key, str] = {}
+        self._claimants: dict[Key, str] = {}
         self._sets: dict[int, tuple[Backend, ...]] = {}
         self._uses: Counter[int] = Counter()  # of the sets, in entries
 
@@ -68,13 +73,14 @@ class Planner:
         restless: frozenset[str] = frozenset(),
         closed: frozenset[int] = frozenset(),
     ) -> Plan:
-        """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other
-        views get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their
-        service too, for hosts where another program has rewritten the virtual address before us. The endpoints in
-        `without` are left out wherever others remain; connections to `restless` hosts are the proxy's.
-        What the proxy should have of the views in `closed` is refused while nobody serves, but for services that say
-        otherwise."""
-        given = dict(views)
+        """The maps' contents for these (number, view) pairs; a view that was given before has the frontends that it had
+        then. View 0, if given, is written once for all: the other views get what differs from it. With `reverse`,
+        endpoints of services that the proxy serves lead to their service too, for hosts where another program has
+        rewritten the virtual address before us. The endpoints in `without` are left out wherever others remain;
+        connections to `restless` hosts are the proxy's. What the proxy should have of the views in `closed` is refused
+        while nobody serves, but for services that say otherwise."""
+        given, known = dict(views), self._given if reverse == self._reverse else {}
+        self._given, self._reverse = given, reverse
         gone = self._views.keys() - given.keys()
         for number in gone:
             for key in self._keys(number):
@@ -88,9 +94,11 @@ class Planner:
             if places is None or places.closed != (number in closed):
                 places = ViewPlaces(without, number in closed)
             self._views[number] = places
-            touched = places.update(
-                given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None, restless
-            )
+            beside = self._views[BASE] if number and BASE in given else None
+            if places is before.get(number) and given[number] is known.get(number):
+                touched = places.settle(restless, beside)
+            else:
+                touched = places.update(given[number].frontends(), reverse, beside, restless)
             if number == BASE:
                 base_touched = touched
                 self._follow(number, places, {}, touched)
@@ -98,7 +106,7 @@ class Planner:
             else:
                 either = None if touched is None or base_touched is None else touched | base_touched
                 self._follow(number, places, base, either)
-        return Plan(entries=dict(self._entries), backends=dict(self._sets), owners=dict(self._owners))
+        return Plan(dict(self._entries), dict(self._sets), dict(self._owners), dict(self._claimants))
 
     def _follow(
         self,
@@ -134,10 +142,15 @@ class Planner:
             self._entries[key] = wanted.entry
             self._release(before)
         self._owners[key] = wanted.owner
+        if wanted.claimant:
+            self._claimants[key] = wanted.claimant
+        else:
+            self._claimants.pop(key, None)
 
     def _drop(self, key: Key) -> None:
         self._release(self._entries.pop(key))
         del self._owners[key]
+        self._claimants.pop(key, None)
 
     def _release(self, entry: ServiceEntry | None) -> None:
         if entry is None or not entry.slots:
@@ -158,7 +171,7 @@ def _difference(
     if theirs is None:
         return None
     instead = next((network for network in places.networks if network.covers(place)), None)
-    return places.wanted[instead] if instead is not None else PlannedEntry(PASS, theirs.owner)
+    return places.wanted[instead] if instead is not None else PlannedEntry(PASS, theirs.owner, claimant=theirs.claimant)
 
 
 def diff(current: Plan, wanted: Plan) -> MapChanges:

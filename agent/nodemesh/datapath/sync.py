@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from . import bpf
 from .maps import BACKEND_KEY, Backend, EntryMode, Maps, NetworkKey, ServiceEntry, ServiceKey
 from .plan import Key, Plan, diff
+from .room import fitting
 from .slots import set_name
 
 #: What the kernel says when a hash map (E2BIG), a trie (ENOSPC) or its memory (ENOMEM) is used up.
@@ -51,7 +52,9 @@ class ServiceMaps:
 
     def apply(self, wanted: Plan) -> SyncResult:
         """Make the maps hold `wanted`. Service ports for which a map is full are left out as a whole, so that their
-        connections pass, and are tried again with the next plan."""
+        connections pass, and are tried again with the next plan: first those of ServiceEntries of the namespaces that
+        have more than their share."""
+        wanted, crowded = fitting(wanted, {name: size for name, (_, size) in self.fill.items()})
         changes = diff(self.content, wanted)
         for key in changes.delete:
             self._delete(key)
@@ -62,7 +65,7 @@ class ServiceMaps:
         for owner in deferred:  # its old entries hold the room that the new ones need: it passes in between
             self._leave_out(every[owner])
         dropped = self._drop_unused()
-        passed = []
+        passed = list(crowded)
         for owner in deferred:
             if not self._write(every[owner], wanted):
                 self._leave_out(every[owner])

@@ -35,13 +35,13 @@ class Foresight:
         workload = self._registry.snapshot.workloads.get(name)
         if not hosts or workload is None:
             return
+        if not workload.leaving:  # the workers first: some of the kernel's connections are theirs from now on
+            self._fleet.tell(Retire(addresses=workload.addresses))
         if self._interception is not None:
             try:
                 self._interception.pod_ends(name, hosts)
             except OSError as error:  # the next tables are tried as well
                 log.error("the kernel was not told that a pod leaves", pod=name, error=error)
-        if not workload.leaving:
-            self._fleet.tell(Retire(addresses=workload.addresses))
 
     def see(self, before: Mapping[str, Workload], changed: Iterable[Object[Any]]) -> None:
         """The registry has taken these in; `before` are the workloads that there were."""

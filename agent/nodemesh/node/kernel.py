@@ -180,7 +180,8 @@ class Kernel:
         if applied.passed != self.passed:
             self.passed = applied.passed
             if self.passed:
-                log.warning("kernel maps are full, services pass unmeshed", services=", ".join(self.passed))
+                shown = ", ".join(self.passed[:20])
+                log.warning("kernel maps are full, services pass unmeshed", count=len(self.passed), services=shown)
 
     def find(self, uids: set[str]) -> dict[str, Path]:
         """The cgroups of these pods, as far as they exist."""

@@ -55,9 +55,9 @@ class Datagram(Watcher):
 
     __slots__ = ()
 
-    def send(self, data: Buffer) -> bool:
-        """Send a datagram; False: there is no room for it, and it is lost. Raises OSError where the peer cannot be
-        reached."""
+    def send(self, data: Buffer, hops: int = 0) -> bool:
+        """Send a datagram that may take so many hops, as many as the kernel gives without; False: there is no room for
+        it, and it is lost. Raises OSError where the peer cannot be reached."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -79,8 +79,9 @@ class Network:
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
         raise NotImplementedError
 
-    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
-        """A socket for datagrams to a peer, within the network namespace with this fd (-1: our own). Raises OSError."""
+    def datagrams(self, peer: tuple[str, int], namespace: int, lane: int, asker: Asker) -> Datagram:
+        """A socket for datagrams to a peer, within the network namespace with this fd (-1: our own), on that lane's
+        account. Raises OSError."""
         raise NotImplementedError
 
     def gate(self, lane: int) -> Gate:

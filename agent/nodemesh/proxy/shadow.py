@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..bounded import Bounded
+from ..bounded import NAMES, Bounded
 from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.diff.sides import Contraster, decide
@@ -164,7 +164,7 @@ class PodShadow(PodTap):
         self._client = client
         self._live = live
         self._view = view
-        self._places: Bounded[tuple[tuple[str, int], bytes], PlaceShadow | None] = Bounded(REMEMBERED)
+        self._places: Bounded[tuple[tuple[str, int], bytes], PlaceShadow | None] = Bounded(REMEMBERED, NAMES)
         self._gateways: dict[int, PlaceShadow] = {}
         self._connections: dict[tuple[str, int, bool], PlaceShadow] = {}
 
@@ -172,13 +172,13 @@ class PodShadow(PodTap):
         self, frontend: Frontend, dialled: tuple[str, int], authority: bytes, rules: VirtualHost
     ) -> Onlooker | None:
         key = (dialled, authority)
-        if key not in self._places.found:
-            try:
-                self._places.keep(key, self._find(frontend, dialled, authority, rules))
-            except Exception as error:
-                self._tally.fail(error)
-                return None
-        return self._places.found[key]
+        if key in self._places.found:
+            return self._places.found[key]
+        try:
+            return self._places.keep(key, self._find(frontend, dialled, authority, rules), len(authority))
+        except Exception as error:
+            self._tally.fail(error)
+            return None
 
     def _find(
         self, frontend: Frontend, dialled: tuple[str, int], authority: bytes, rules: VirtualHost

@@ -9,14 +9,18 @@ from ..config.meta import Object
 from ..config.serviceentry import ServiceEntrySpec, ServiceEntryStatus
 from ..config.validate.common import is_ip
 from ..config.workload import WorkloadEntrySpec
+from .addresses import canonical_address
 from .allocate import ALLOCATED
 from .protocols import protocol_of_name
-from .services import Backends, canonical_address, distribution_of, resolve_export_to, selects
+from .services import Backends, distribution_of, resolve_export_to, selects
 from .site import Site
 from .snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service, Workload
 from .workloads import locality_of_entry
 
 UNIX = "unix://"
+
+#: Resolutions by which a host without endpoints is one itself.
+LOOKED_UP = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
 
 
 def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site) -> tuple[Service, ...]:
@@ -30,6 +34,8 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
         )
         for port in spec.ports
     )
+    looked_up = resolution in LOOKED_UP and not spec.endpoints and spec.workload_selector is None
+    of_all = {} if looked_up else {port.number or 0: endpoints_of_port(entry, port, backends) for port in spec.ports}
     return tuple(
         Service(
             host=host.lower().rstrip("."),
@@ -37,7 +43,7 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
             namespace=meta.namespace,
             addresses=tuple(canonical_address(address) for address in spec.addresses),
             ports=ports,
-            endpoints={port.number or 0: endpoints_of_port(entry, host, port, backends) for port in spec.ports},
+            endpoints={port.number or 0: itself(host, port) for port in spec.ports} if looked_up else of_all,
             resolution=resolution,
             external=spec.location is not serviceentry.EntryLocation.MESH_INTERNAL,
             kind="ServiceEntry",
@@ -70,19 +76,20 @@ def allocated_to(host: str, status: object) -> tuple[str, ...]:
     return tuple(canonical_address(value) for value in given if is_ip(value))
 
 
+def itself(host: str, port: serviceentry.ServicePort) -> tuple[Endpoint, ...]:
+    """A DNS entry without endpoints resolves its own host."""
+    return (Endpoint(address=host, port=port.target_port or port.number or 0),)
+
+
 def endpoints_of_port(
-    entry: Object[ServiceEntrySpec], host: str, port: serviceentry.ServicePort, backends: Backends
+    entry: Object[ServiceEntrySpec], port: serviceentry.ServicePort, backends: Backends
 ) -> tuple[Endpoint, ...]:
-    """Inline endpoints, else selected workloads; a DNS entry without either resolves its own host. With resolution
-    NONE the dialled address is the endpoint."""
+    """Inline endpoints, else selected workloads: the same for all hosts. With resolution NONE the dialled address is
+    the endpoint."""
     spec = entry.spec
     if spec.workload_selector is not None:
         return tuple(selected_endpoints(selector_of(spec), port, backends))
-    if spec.endpoints:
-        return tuple(inline_endpoint(endpoint, port, entry.meta.namespace) for endpoint in spec.endpoints)
-    if spec.resolution in (serviceentry.EntryResolution.DNS, serviceentry.EntryResolution.DNS_ROUND_ROBIN):
-        return (Endpoint(address=host, port=port.target_port or port.number or 0),)
-    return ()
+    return tuple(inline_endpoint(endpoint, port, entry.meta.namespace) for endpoint in spec.endpoints)
 
 
 def inline_endpoint(endpoint: WorkloadEntrySpec, port: serviceentry.ServicePort, namespace: str) -> Endpoint:

@@ -27,6 +27,11 @@ def merged(candidates: Sequence[Service]) -> tuple[Service, ...]:
     return tuple(with_all_endpoints(service, candidates) for service in found)
 
 
+def precedence(service: Service) -> tuple[bool, float, str, str]:
+    """A Kubernetes Service comes before ServiceEntries of the same host, then the oldest."""
+    return (service.kind != "Service", service.created, service.namespace, str(service.location))
+
+
 def alike(one: Service, other: Service) -> bool:
     """Istio's canMergeServices; the host is the same."""
     return (

@@ -90,7 +90,7 @@ class Registry:
         changed, removed = by_key(changed), tuple(removed)
         before = self._own.snapshot
         own = self._own.apply(source, changed, removed, problems)
-        if any(is_mesh(*key[:3]) for key in (*changed, *removed)):
+        if any(is_mesh(key.kind, key.namespace, key.name) for key in (*changed, *removed)):
             before_meshes, self._meshes = self._meshes, {key_of(item): item for item in self._own.meshes()}
             for store in self._remotes.values():
                 store.apply(SETTINGS, self._meshes.values(), before_meshes.keys() - self._meshes.keys())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Container, Iterable, Mapping
 
 import msgspec
@@ -10,8 +9,8 @@ import msgspec
 from ..bounded import Bounded
 from ..config.core import EndpointSliceSpec, PodSpec, ServicePortSpec, ServiceSpec, SliceEndpoint
 from ..config.meta import Object
-from ..config.validate.common import CANONICAL
 from ..config.workload import WorkloadEntrySpec
+from .addresses import canonical_address
 from .podindex import PodIndex
 from .protocols import select_protocol
 from .site import Site
@@ -143,16 +142,6 @@ def virtual_addresses(spec: ServiceSpec) -> tuple[str, ...]:
     """Cluster IPs (both families) and external IPs, in canonical form, which is how they are dialled."""
     found = dict.fromkeys((spec.cluster_ip, *spec.cluster_ips, *spec.external_ips))
     return tuple(canonical_address(address) for address in found if address and address != "None")
-
-
-def canonical_address(address: str) -> str:
-    if CANONICAL.fullmatch(address):
-        return address
-    try:
-        found = str(ipaddress.ip_address(address))
-    except ValueError:
-        return address
-    return address if found == address else found  # the string that is held already
 
 
 def endpoints_of_slices(

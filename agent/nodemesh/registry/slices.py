@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ..config.meta import Object
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+#: An object's namespace and name.
+Place: TypeAlias = tuple[str, str]
 
 
 class ServiceSource(NamedTuple):
@@ -35,15 +38,21 @@ def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
     return {name: entry.addresses for entry in piece.spec.endpoints if (name := entry.names(namespace))}
 
 
+def place_of(workload: str) -> Place:
+    """Of a workload, by `namespace/name`."""
+    namespace, _, name = workload.partition("/")
+    return namespace, name
+
+
 class ListedAddresses:
     """The addresses that slices have of workloads; each slice is read once."""
 
     def __init__(self, slices: Mapping[ServiceSource, tuple[Object[Any], ...]]) -> None:
         self._slices = slices
-        self._read: dict[Reference, dict[str, tuple[str, ...]]] = {}
+        self._read: dict[int, dict[str, tuple[str, ...]]] = {}  # by the reference's id, which costs less than its hash
 
     def of(self, workload: str, references: tuple[Reference, ...]) -> tuple[str, ...]:
-        """Mostly one slice names it, whose tuple is as good as another."""
+        """Mostly one slice names it, whose tuple is as good as another. The references are held by the caller."""
         if not references:
             return ()
         if len(references) == 1:
@@ -51,9 +60,9 @@ class ListedAddresses:
         return tuple(dict.fromkeys(address for ref in references for address in self._by(ref).get(workload, ())))
 
     def _by(self, reference: Reference) -> dict[str, tuple[str, ...]]:
-        found = self._read.get(reference)
+        found = self._read.get(id(reference))
         if found is None:
             pieces = self._slices.get(reference.source, ())
             piece = next((piece for piece in pieces if piece.meta.name == reference.piece), None)
-            found = self._read[reference] = targets_of(piece) if piece is not None else {}
+            found = self._read[id(reference)] = targets_of(piece) if piece is not None else {}
         return found

@@ -153,7 +153,11 @@ class Store:
         }
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
-        return next((held[key] for held in self._held.values() if key in held), None)
+        for held in self._held.values():
+            item = held.get(key)
+            if item is not None:
+                return item
+        return None
 
     def _in_force(self, key: ObjectKey) -> Object[Any] | None:
         """An object as it counts, after discoverySelectors and rollouts."""
@@ -166,7 +170,7 @@ class Store:
             self._spoken_of = sorted(self.staging.read(self._winner(STATE)))
             keys |= dict.fromkeys(self._spoken_of)
             del keys[STATE]
-        settings = any(is_mesh(*key[:3]) for key in keys)
+        settings = any(is_mesh(key.kind, key.namespace, key.name) for key in keys)
         if settings:
             self._mesh = self._find_mesh()
         if settings or any(key.kind == "Namespace" for key in keys):
@@ -217,7 +221,7 @@ class Store:
 
     def _discovered(self, key: ObjectKey, selectors: tuple[LabelSelector, ...]) -> bool:
         """Istio's discoverySelectors: an object counts if one selector selects its namespace's labels."""
-        if not selectors or not key.namespace or is_mesh(*key[:3]):
+        if not selectors or not key.namespace or is_mesh(key.kind, key.namespace, key.name):
             return True
         namespace = self._winner(ObjectKey("Namespace", "", key.namespace))
         labels = namespace.meta.labels if namespace is not None else {}

@@ -11,6 +11,7 @@ from ..config.core import PodSpec
 from ..config.meta import Object
 from ..config.proxyconfig import read_topology
 from ..config.workload import WorkloadEntrySpec
+from .addresses import canonical_address
 from .snapshot import NOWHERE, Locality, Workload
 
 REGION_LABEL = "topology.kubernetes.io/region"
@@ -42,7 +43,8 @@ def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality], li
     status = pod.spec.status
     addresses = listed
     if status.pod_ip or status.pod_ips:
-        addresses = tuple(dict.fromkeys(ip for ip in (status.pod_ip, *(entry.ip for entry in status.pod_ips)) if ip))
+        said = (status.pod_ip, *(entry.ip for entry in status.pod_ips))
+        addresses = tuple(dict.fromkeys(canonical_address(ip) for ip in said if ip))
     label = pod.meta.labels.get(LOCALITY_LABEL, "")
     locality = parse_locality(label.replace(".", "/")) if label else localities.get(pod.spec.node_name, NOWHERE)
     return Workload(

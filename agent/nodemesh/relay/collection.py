@@ -26,7 +26,7 @@ class Trimmer:
         head = read_head(raw).metadata
         api_version = f"{resource.group}/{version}" if resource.group else version
         item: Any = trimmed(resource.kind, api_version, raw)
-        return Reading(key_of_head(resource, head), head, item)
+        return Reading(key_of_head(resource, head), head.resource_version, item)
 
 
 class Collection:
@@ -87,7 +87,7 @@ class Collection:
 
     def put(self, resource: Resource, reading: Reading) -> None:
         name, plain = (reading.key.namespace, reading.key.name), _plain(reading)
-        version = int(reading.head.resource_version or 0)
+        version = int(reading.version or 0)
         if resource.kind != "Pod":
             self._put(self.whole, name, partial(plain) if resource.metadata_only else plain, version)
             return

@@ -16,7 +16,7 @@ from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
 from .gatewayapi.attach import AttachResult, attach
 from .locality import HOSTNAME
-from .ownership import compile_owned
+from .ownership import Owned, compile_owned
 from .tables import (
     VIRTUAL_SERVICE,
     DestinationRule,
@@ -41,7 +41,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     before = previous.snapshot
     assert before is not None
     addresses, networks = index_addresses(snapshot.services, previous)
-    owned = compile_owned(snapshot, before, previous)
+    owned = compile_owned(snapshot, before, previous.ownership if isinstance(previous.ownership, Owned) else Owned())
     virtual_services = compile_virtual_services(snapshot, before, previous)
     virtual_hosts = index_virtual_hosts(virtual_services, previous)
     destination_rules = compile_destination_rules(snapshot, before, previous)
@@ -66,6 +66,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         networks=networks,
         owned=owned.addresses,
         claimed_networks=owned.networks,
+        ownership=owned,
         virtual_services=virtual_services,
         virtual_hosts=virtual_hosts,
         wildcard_virtual_hosts=wildcards(virtual_hosts, previous.virtual_hosts, previous.wildcard_virtual_hosts),

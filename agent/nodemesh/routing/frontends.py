@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
 
 from ..bounded import Bounded
 from ..reasons import Reason
+from ..registry.addresses import canonical_address
 from ..registry.protocols import select_protocol
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
+from .cidrs import cidrs_of
 from .connections import ServiceConnections
 from .decision import Decision, Failure, Route
 from .frontend import Frontend, Mode, allocated_frontend
@@ -20,9 +21,9 @@ from .listing import Listed, Listing, ReadSets, TableChanges
 from .lookup import Lookup
 from .memo import TablesMemo, ValuePool
 from .mode import choose_mode, failure_policy_of, http_rules, may_yield
-from .names import canonical, is_address, strip_port
+from .names import is_address, strip_port
 from .networks import is_elsewhere
-from .ownership import ENTRY, is_taken, others_in, speaks_for_networks
+from .ownership import ENTRY, is_commons, is_taken, others_in, speaks_for_commons
 from .sight import Sight
 
 #: How many different addresses are remembered: they come from outside and may be anything.
@@ -72,7 +73,7 @@ class Frontends:
         key = (address, port)
         found = self._by_address.found.get(key)
         if found is None:
-            found = self._by_address.keep(key, self._find(canonical(address), port))
+            found = self._by_address.keep(key, self._find(canonical_address(address), port))
         return found
 
     def forget_addresses(self) -> None:
@@ -85,7 +86,7 @@ class Frontends:
             service = lookup.imported_service(host, port)
             if service is None or service.port(port) is None or self._is_taken(address, service, port):
                 continue
-            if in_network and not self._speaks_for_networks(service):
+            if (in_network or is_commons(self._sight.tables, address)) and not self._speaks_for_commons(service):
                 continue
             frontend = self._of_service(service, port)
             return allocated_frontend(frontend) if address in service.allocated else frontend
@@ -99,51 +100,48 @@ class Frontends:
         return self._of_nobody((address,), port)
 
     def _endpoint_at(self, address: str, port: int) -> tuple[Service, int] | None:
-        """The service, and its port, that an endpoint's own address stands behind."""
+        """The service, and its port, that an endpoint's own address stands behind: none of another namespace than the
+        pod's that has it."""
         lookup = self._sight.lookup()
         for host, service_port in self._index.find(address, port):
             service = lookup.imported_service(host, service_port)
-            if service is not None and service.port(service_port) is not None:
+            if service is None or service.port(service_port) is None:
+                continue
+            if not is_taken(self._sight.tables, address, service):
                 return service, service_port
         return None
 
     def _is_taken(self, address: str, service: Service, port: int) -> bool:
-        """Whether a ServiceEntry claims an address that another namespace has: a pod's, a Service's, an endpoint's."""
-        if service.kind != ENTRY:
-            return False
-        held = self._endpoint_at(address, port)
-        if held is not None and held[0].kind == "Service" and held[0].namespace != service.namespace:
-            return True
-        return is_taken(self._sight.tables, address, service)
+        """Whether a service claims an address that another namespace has: a pod's, a Service's, an endpoint's."""
+        if service.kind == ENTRY:
+            held = self._endpoint_at(address, port)
+            if held is not None and held[0].kind == "Service" and held[0].namespace != service.namespace:
+                return True
+        return is_taken(self._sight.tables, address, service, port)
 
-    def _own_addresses(self, service: Service, lookup: Lookup) -> tuple[str, ...]:
+    def _own_addresses(self, service: Service, port: int, lookup: Lookup) -> tuple[str, ...]:
         """A service's addresses without those that another namespace has."""
-        if service.kind != ENTRY or not service.addresses:
+        if not (service.addresses if service.kind == ENTRY else service.external_addresses):
             return service.addresses
         tables = self._sight.tables
         lookup.reads.append(("owned", None, tables.owned))
-        wide = self._speaks_for_networks(service)
+        wide = self._speaks_for_commons(service)
         return tuple(
             address
             for address in service.addresses
-            if ("/" not in address or wide) and not is_taken(tables, address, service)
+            if (wide or not is_commons(tables, address)) and not is_taken(tables, address, service, port)
         )
 
-    def _speaks_for_networks(self, service: Service) -> bool:
-        return speaks_for_networks(self._sight.tables, service, self._sight.client.namespace)
+    def _speaks_for_commons(self, service: Service) -> bool:
+        return speaks_for_commons(self._sight.tables, service, self._sight.client.namespace)
 
     def _hosts_at(self, address: str) -> Iterator[tuple[str, bool]]:
         """The hosts that an address may mean, each with whether it is but one of a network's."""
         for host in (*self._sight.tables.addresses.get(address, ()), *self._resolved.get(address, ())):
             yield host, False
-        if not self._sight.tables.networks:
-            return
-        try:
-            dialled = ip_address(address)
-        except ValueError:
-            return
-        for network, host in self._sight.tables.networks:
-            if dialled in ip_network(network, strict=False):
+        networks = self._sight.tables.networks
+        if networks:
+            for host in cidrs_of(networks).hosts_at(address):
                 yield host, True
 
     def _of_nobody(self, addresses: tuple[str, ...], port: int) -> Frontend:
@@ -188,7 +186,7 @@ class Frontends:
             if others:  # whose it is, is told address by address
                 mode, reason = Mode.PROXY, f"addresses of namespace {others} are in its network"
         frontend = Frontend(
-            addresses=self._own_addresses(service, lookup),
+            addresses=self._own_addresses(service, port, lookup),
             port=port,
             protocol=spec.protocol,
             service=service,
@@ -264,7 +262,12 @@ class Frontends:
 
     def _not_taken(self, addresses: tuple[str, ...], service: Service, port: int) -> tuple[str, ...]:
         """A name's addresses in the DNS, without those that other namespaces have: anybody's name may lead to them."""
-        return tuple(address for address in addresses if not self._is_taken(address, service, port))
+        speaks, tables = self._speaks_for_commons(service), self._sight.tables
+        return tuple(
+            address
+            for address in addresses
+            if (speaks or not is_commons(tables, address)) and not self._is_taken(address, service, port)
+        )
 
     def _list(self, host: str) -> Listed:
         lookup = self._sight.lookup()
@@ -285,6 +288,7 @@ class Frontends:
             if service.addresses:
                 addressed.append(frontend)
             elif service.resolution is Resolution.HEADLESS:
+                reads = [*reads, ("owned", None, self._sight.tables.owned)]
                 addressed.extend(self._of_headless(service, port))
             else:
                 unaddressed.append(frontend)
@@ -294,8 +298,9 @@ class Frontends:
 
     def _of_headless(self, service: Service, port: RegistryPort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
+        tables = self._sight.tables
         for endpoint in service.endpoints.get(port.number, ()):
-            if is_elsewhere(endpoint, self._sight.client.network):
+            if is_elsewhere(endpoint, self._sight.client.network) or is_taken(tables, endpoint.address, service):
                 continue
             addresses.setdefault(endpoint.port, {})[endpoint.address] = None
         for number, found in addresses.items():

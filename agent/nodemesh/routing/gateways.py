@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..bounded import Bounded
+from ..bounded import NAMES, Bounded
 from ..config.gateway import Server, ServerTLSMode, ServerTLSSettings
 from ..reasons import Reason
 from ..registry.protocols import protocol_of_name
@@ -19,13 +19,15 @@ from .decision import Decision, Failure, Redirect, Rule
 from .lookup import Lookup
 from .match import MatchRow, VirtualHost
 from .memo import TablesMemo
-from .names import by_specificity, covers, is_visible, specificity, strip_port
+from .names import covers, is_visible, specificity, strip_port
+from .portnames import PortNames
 from .request import Request
 from .routes import Clusters, RouteBuilder
 from .scope import Scope
 from .servername import parse
 from .streams import ConnectionRow, ConnectionRules
 from .tables import Gateway, Tables, VirtualService
+from .wildcards import Wildcards
 
 #: How many different Host headers and SNIs are remembered: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
@@ -73,13 +75,6 @@ class GatewayServer(msgspec.Struct, frozen=True, kw_only=True):
     def is_auto_passthrough(self) -> bool:
         """Whether server names name clusters, and no VirtualService is asked."""
         return self.tls is not None and self.tls.mode is ServerTLSMode.AUTO_PASSTHROUGH
-
-    def host_in(self, name: str) -> str:
-        """The host that a server name means to this server; empty: none."""
-        if not self.is_auto_passthrough:
-            return name
-        named = parse(name)
-        return named.host if named is not None else ""
 
     def exposes(self, service: Service) -> bool:
         """Whether it is one of the mesh's own services, and of the server's hosts."""
@@ -147,6 +142,19 @@ def add_server(found: list[GatewayServer], server: GatewayServer) -> None:
         found.append(msgspec.structs.replace(server, hosts=hosts))
 
 
+def names_at(servers: tuple[GatewayServer, ...], port: int) -> PortNames:
+    hosts: dict[str, int] = {}
+    clusters: dict[str, int] = {}
+    for index, server in enumerate(servers):
+        if server.port != port:
+            continue
+        if server.protocol in HTTP_PROTOCOLS or server.protocol not in TLS_PROTOCOLS:
+            return PortNames({}, {}, index)
+        for exposed in server.hosts:
+            (clusters if server.is_auto_passthrough else hosts)[exposed.host] = index
+    return PortNames(hosts, clusters, -1)
+
+
 class Bound(NamedTuple):
     """A VirtualService as it answers for a domain through one Gateway."""
 
@@ -164,9 +172,11 @@ class GatewayRoutes:
         "_connections",
         "_domains",
         "_hosts",
+        "_names",
         "_positions",
         "_scope",
         "_tables",
+        "_wildcards",
         "servers",
     )
 
@@ -178,9 +188,11 @@ class GatewayRoutes:
         self._scope = scope
         self._clusters = clusters
         self.servers = servers_of(tables.gateways, client)
+        self._names: dict[int, PortNames] = {}
         self._domains: dict[int, dict[str, tuple[Bound, ...]]] = {}
-        self._by_authority: Bounded[tuple[int, bytes], VirtualHost | None] = Bounded(MAX_REMEMBERED)
-        self._positions: Bounded[tuple[int, str], int] = Bounded(MAX_REMEMBERED)
+        self._wildcards: dict[int, Wildcards] = {}  # among the domains
+        self._by_authority: Bounded[tuple[int, bytes], VirtualHost | None] = Bounded(MAX_REMEMBERED, NAMES)
+        self._positions: Bounded[tuple[int, str], int] = Bounded(MAX_REMEMBERED, NAMES)
         self._hosts: TablesMemo[tuple[str, int, tuple[Bound, ...]], VirtualHost] = TablesMemo(
             tables, before._hosts if before is not None else None
         )
@@ -196,23 +208,14 @@ class GatewayRoutes:
         key = (port, sni)
         found = self._positions.found.get(key)
         if found is None:
-            found = self._positions.keep(key, self._find_position(port, strip_port(sni)))
+            found = self._positions.keep(key, self._find_position(port, strip_port(sni)), len(sni))
         return found
 
     def _find_position(self, port: int, name: str) -> int:
-        best = (0, -1)
-        for index, server in enumerate(self.servers):
-            if server.port != port:
-                continue
-            if server.protocol in HTTP_PROTOCOLS or server.protocol not in TLS_PROTOCOLS:
-                return index
-            host = server.host_in(name)
-            if server.is_auto_passthrough and not host:
-                continue
-            for exposed in server.hosts:
-                if covers(exposed.host, host):
-                    best = max(best, (specificity(exposed.host), index))
-        return best[1]
+        names = self._names.get(port)
+        if names is None:
+            names = self._names[port] = names_at(self.servers, port)
+        return names.position(name)
 
     # === HTTP
 
@@ -241,15 +244,13 @@ class GatewayRoutes:
         domain = self._domain(position, authority)
         bounds = self.domains(position)[domain] if domain is not None else ()
         found = self._virtual_host(self.servers[position], domain, bounds) if domain is not None else None
-        return self._by_authority.keep(key, found)
+        return self._by_authority.keep(key, found, len(authority))
 
     def _domain(self, position: int, authority: bytes) -> str | None:
         """The most specific domain that covers a Host."""
         name = strip_port(authority.decode("latin-1"))
         domains = self.domains(position)
-        if name in domains:
-            return name
-        return next((entry for entry in by_specificity(domains) if covers(entry, name)), None)
+        return name if name in domains else next(self._wildcards[position].covering(name), None)
 
     def answering(self, port: int, sni: str, authority: bytes) -> tuple[str | None, tuple[Bound, ...]]:
         """The domain that a request falls to and the VirtualServices that answer for it."""
@@ -269,6 +270,7 @@ class GatewayRoutes:
                     if bound not in found.setdefault(domain, []):
                         found[domain].append(bound)
             known = self._domains[position] = {domain: tuple(bounds) for domain, bounds in found.items()}
+            self._wildcards[position] = Wildcards(known)
         return known
 
     def _answers(self, server: GatewayServer, virtual_service: VirtualService) -> Iterator[tuple[str, Bound]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..bounded import Bounded
 from ..config.meshconfig import HostOwnership
 from ..registry.services import selects
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
@@ -15,9 +16,10 @@ from .decision import UpstreamTls
 from .gatewayapi.backend_tls import tls_for, with_pair
 from .gatewayapi.rules import BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
-from .ownership import ENTRY, is_taken, may_speak_for
+from .ownership import is_commons, is_taken, may_declare, may_speak_for, speaks_for_commons
 from .scope import Scope
 from .tables import DestinationRule, Tables, VirtualService
+from .wildcards import wildcards_of
 
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
@@ -31,8 +33,16 @@ MAY_BE_HTTP = HTTP_PROTOCOLS | {Protocol.AUTO}
 Read = tuple[str, str | None, object]
 
 
+#: By wildcard, port and whether HTTP is spoken: whether there is such a service, and what was read to find that out.
+ServicesUnder = Bounded[tuple[str, int, bool], tuple[bool, list[Read]]]
+
+
+def services_under() -> ServicesUnder:
+    return Bounded(1024)
+
+
 class Lookup:
-    __slots__ = ("client", "gateways", "listener", "reads", "scope", "tables")
+    __slots__ = ("_under", "client", "gateways", "listener", "reads", "scope", "tables")
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class Lookup:
         scope: Scope,
         gateways: tuple[str, ...] = (MESH_GATEWAY,),
         listener: tuple[str, ServedListener] | None = None,
+        under: ServicesUnder | None = None,
     ) -> None:
         self.tables = tables
         self.client = client
@@ -48,6 +59,7 @@ class Lookup:
         self.gateways = gateways
         self.listener = listener  # of the Gateway API, by its key in the tables
         self.reads: list[Read] = []
+        self._under = under if under is not None else services_under()
 
     def service(self, host: str) -> Service | None:
         """The service of that host which the client means; for an alias what it leads to. One that leads back to itself
@@ -68,7 +80,7 @@ class Lookup:
         namespace = self.client.namespace
         chosen: Service | None = None
         for service in candidates:
-            if not is_visible(service.export_to, namespace):
+            if not is_visible(service.export_to, namespace) or not may_declare(self.tables, service, namespace):
                 continue
             if service.namespace == namespace:
                 return service
@@ -113,7 +125,7 @@ class Lookup:
         """The service with the most specific wildcard that covers the name."""
         wildcards = self.tables.wildcard_services
         self.reads.append(("wildcard_services", None, wildcards))
-        return self._first_of(name, (pattern for pattern in wildcards if covers(pattern, name)), port)
+        return self._first_of(name, wildcards_of(wildcards).covering(name), port)
 
     def _first_of(self, name: str, hosts: Iterable[str], port: int) -> Service | None:
         for host in hosts:
@@ -123,10 +135,12 @@ class Lookup:
         return None
 
     def _is_taken(self, name: str, service: Service) -> bool:
-        """Whether an address names a ServiceEntry, and is another namespace's."""
-        if service.kind != ENTRY or name not in self.tables.addresses:
+        """Whether a service is named by an address that is not its own to claim."""
+        if name not in self.tables.addresses:
             return False
         self.reads.append(("owned", None, self.tables.owned))
+        if is_commons(self.tables, name) and not speaks_for_commons(self.tables, service, self.client.namespace):
+            return True
         return is_taken(self.tables, name, service)
 
     def _meanings(self, name: str) -> Iterator[str]:
@@ -181,8 +195,8 @@ class Lookup:
         wildcards = self.tables.wildcard_virtual_hosts
         self.reads.append(("wildcard_virtual_hosts", None, wildcards))
         yield host
-        for pattern in wildcards:
-            if pattern != host and covers(pattern, host):
+        for pattern in wildcards_of(wildcards).covering(host):
+            if pattern != host:
                 yield pattern
 
     def _keys_at(self, pattern: str, host: str) -> list[str]:
@@ -201,14 +215,29 @@ class Lookup:
 
     def _applies(self, virtual_service: VirtualService, host: str) -> bool:
         if self.tables.mesh.host_ownership is HostOwnership.NAMESPACE:
-            self.reads.append(("services", host, self.tables.services.get(host)))
-            if not may_speak_for(self.tables, virtual_service.namespace, host, self.client.namespace):
+            owner = self._owner(host)
+            if owner and not may_speak_for(self.tables, virtual_service.namespace, owner, self.client.namespace):
                 return False
         return (
             is_visible(virtual_service.export_to, self.client.namespace)
             and self.is_bound(virtual_service)
             and self.scope.imports(virtual_service.namespace, virtual_service.hosts)
         )
+
+    def _owner(self, host: str) -> str:
+        """The namespace whose a host is: the Service's, else that of the entry which the client means, be it by a
+        wildcard. Who declares it besides is no owner. Empty: nobody's."""
+        candidates = self.tables.services.get(host, ())
+        meant = next((service for service in candidates if service.kind == "Service"), None)
+        meant = meant or self.declared_service(host)
+        if meant is None:
+            wildcards = self.tables.wildcard_services
+            self.reads.append(("wildcard_services", None, wildcards))
+            covering = (self.declared_service(pattern) for pattern in wildcards_of(wildcards).covering(host))
+            meant = next((service for service in covering if service is not None), None)
+        else:
+            self.reads.append(("services", host, self.tables.services.get(host)))
+        return meant.namespace if meant is not None else ""
 
     def unregistered(self, name: str, port: int, *, wildcards: bool) -> VirtualService | None:
         """The VirtualService whose rules a name gets that is no service's on this port: it has the name among its hosts
@@ -226,7 +255,19 @@ class Lookup:
         return None
 
     def _service_under(self, pattern: str, port: int, *, spoken: bool = False) -> bool:
-        """Whether a service with that port (`spoken`: one that may speak HTTP) shares a name with a host."""
+        """Whether a service with that port (`spoken`: one that may speak HTTP) shares a name with a host. Of a wildcard
+        this takes a look at all services, whatever name it is asked for: once."""
+        key = (pattern, port, spoken)
+        known = self._under.found.get(key) if pattern.startswith("*") else None
+        if known is None:
+            before = len(self.reads)
+            found = self._look_under(pattern, port, spoken)
+            self._under.keep(key, (found, self.reads[before:]))
+            return found
+        self.reads += known[1]
+        return known[0]
+
+    def _look_under(self, pattern: str, port: int, spoken: bool) -> bool:
         services = self.tables.services
         hosts: Iterable[str] = (pattern,)
         if pattern.startswith("*"):
@@ -303,35 +344,29 @@ class Lookup:
         """Istio's order: the client's namespace, the service's, the root namespace; the first with a rule decides, in
         it the most specific host."""
         client, root = self.client.namespace, self.tables.mesh.root_namespace
-        own = self._rule_in(client, service.host, private=client == root)
-        if own is not None:
-            return own
-        for namespace in (service.namespace, root):
-            rule = self._rule_in(namespace, service.host, private=False)
-            if rule is not None:
+        held = self._rules_for(service.host)
+        for namespace, private in ((client, client == root), (service.namespace, False), (root, False)) if held else ():
+            for rule in held:
+                if rule.namespace != namespace or not is_visible(rule.export_to, client):
+                    continue
+                if private and rule.export_to != (namespace,):  # only rules that are for this namespace alone
+                    continue
+                if rule.selector and (namespace != client or not selects(rule.selector, self.client.labels)):
+                    continue
                 return rule
         return None
 
-    def _rule_in(self, namespace: str, host: str, *, private: bool) -> DestinationRule | None:
-        """`private`: only rules that are for this namespace alone."""
+    def _rules_for(self, host: str) -> list[DestinationRule]:
+        """The DestinationRules that are about a host, the most specific first."""
         tables = self.tables
-        self.reads.append(("wildcard_destination_rules", None, tables.wildcard_destination_rules))
-        for pattern in (host, *(entry for entry in tables.wildcard_destination_rules if entry != host)):
-            if not covers(pattern, host):
-                continue
+        found: list[DestinationRule] = []
+        wildcards = tables.wildcard_destination_rules
+        self.reads.append(("wildcard_destination_rules", None, wildcards))
+        for pattern in (host, *(entry for entry in wildcards_of(wildcards).covering(host) if entry != host)):
             rules = tables.destination_rules.get(pattern)
             self.reads.append(("destination_rules", pattern, rules))
-            for rule in rules or ():
-                if rule.namespace != namespace or not is_visible(rule.export_to, self.client.namespace):
-                    continue
-                if private and rule.export_to != (namespace,):
-                    continue
-                if rule.selector and (
-                    namespace != self.client.namespace or not selects(rule.selector, self.client.labels)
-                ):
-                    continue
-                return rule
-        return None
+            found += rules or ()
+        return found
 
 
 def still_holds(reads: list[Read], tables: Tables) -> bool:

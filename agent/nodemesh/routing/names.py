@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from ..registry.addresses import canonical_address
+
 MESH_GATEWAY = "mesh"
 
 
@@ -70,16 +72,25 @@ def expand_alias(host: str, namespace: str, domain: str) -> str | None:
     return None
 
 
+def namespace_in(host: str, domain: str) -> str:
+    """The namespace to which a name below the cluster's domain belongs, `*` for a wildcard over those of several; empty
+    for all other names."""
+    below = f".svc.{domain}"
+    if host.endswith(below):
+        return host.removesuffix(below).rpartition(".")[2]
+    return "*" if host.startswith("*") and below.endswith(host[1:]) else ""
+
+
 def strip_port(authority: str) -> str:
     """The host of an authority, lower-cased, without port, brackets of IPv6 and a trailing dot."""
     authority = authority.lower()
     if authority.startswith("["):
         end = authority.find("]")
-        return canonical(authority[1:end]) if end > 0 else authority
+        return canonical_address(authority[1:end]) if end > 0 else authority
     if authority.count(":") == 1:
         authority = authority.partition(":")[0]
     elif authority.count(":") > 1:
-        return canonical(authority)
+        return canonical_address(authority)
     return authority.rstrip(".") or authority
 
 
@@ -89,10 +100,3 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def canonical(address: str) -> str:
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return address

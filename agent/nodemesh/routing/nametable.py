@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from ..registry.snapshot import Health, Resolution, Service
 from .lookup import Lookup
-from .names import covers, expand_alias
+from .names import expand_alias
 from .networks import is_elsewhere
+from .wildcards import wildcards_of
 
 
 class NameEntry(NamedTuple):
@@ -31,9 +32,9 @@ def find_name(lookup: Lookup, name: str) -> NameEntry | None:
         found = _host(lookup, alias, kind="Service")
     if found is None:
         found = _searched(lookup, name, f".{lookup.client.namespace}.svc.{domain}")
-    if found is None:
-        pattern = next((pattern for pattern in lookup.tables.wildcard_services if covers(pattern, name)), None)
-        found = _host(lookup, pattern) if pattern is not None else None
+    if found is None:  # a wildcard that the client does not see hides none behind it
+        covering = wildcards_of(lookup.tables.wildcard_services).covering(name)
+        found = next((entry for pattern in covering if (entry := _host(lookup, pattern)) is not None), None)
     return found
 
 

@@ -1,8 +1,9 @@
 """Whose a host or an address is: what a namespace's rules and entries claim of what another namespace has.
 
 A host belongs to the namespaces that declare it, an address to the pod or Service that has it. Istio lets anybody claim
-both. Here no ServiceEntry takes a pod's or Service's address from another namespace; the rest is Istio's, is named by
-`claims`, and MeshConfig's `hostOwnership: namespace` keeps it within the claimant's own namespace."""
+both. Here no claim takes a pod's or Service's address from another namespace: no ServiceEntry's addresses, no Service's
+external IPs, no endpoints that are not the service's own pods. The rest is Istio's, is named by `claims.py`, and
+MeshConfig's `hostOwnership: namespace` keeps it within the claimant's own namespace."""
 
 from __future__ import annotations
 
@@ -12,33 +13,46 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, 
 from typing import NamedTuple
 
 from ..config.meshconfig import HostOwnership
-from ..config.meta import Path
 from ..registry.changed import changed_keys
-from ..registry.snapshot import Service, Snapshot, Workload
-from .names import MESH_GATEWAY, covers
-from .tables import Tables, VirtualService
+from ..registry.snapshot import Endpoint, Service, Snapshot, Workload
+from .names import namespace_in
+from .tables import Tables
 
 ENTRY = "ServiceEntry"
 
 
-class Claim(NamedTuple):
-    """What an object claims of another namespace's: `what` is the host or address, `path` where it is written."""
+class Claims(NamedTuple):
+    """What a host's services claim without having it: the addresses and networks of ServiceEntries and external IPs,
+    and the addresses of endpoints that are no pods of theirs."""
 
-    what: str
-    path: Path
-    sentence: str
+    addresses: frozenset[str]
+    endpoints: frozenset[str]
+
+
+NOTHING = Claims(frozenset(), frozenset())
 
 
 class Owned(NamedTuple):
-    """The namespaces of the pods and Services whose addresses ServiceEntries claim: by address, and of each network
-    that is claimed one or two of them, which tell whether another namespace's are in it."""
+    """The namespaces of the pods and Services whose addresses are claimed: by address, or `at` a port where the address
+    is but a Service's endpoint; and of each network that is claimed one or two of them, which tell whether another
+    namespace's are in it. What these were made from: the claims of each host that has any, and all who hold a place."""
 
-    addresses: Mapping[str, str]
-    networks: Mapping[str, tuple[str, ...]]
+    addresses: Mapping[str, str] = {}
+    networks: Mapping[str, tuple[str, ...]] = {}
+    claims: Mapping[str, Claims] = {}
+    holders: Mapping[str, tuple[str, ...]] = {}
+
+
+#: Whose the addresses of nodes are: pods of any namespace may have them, on the host's network.
+NODE = ""
+
+
+def at(address: str, port: int) -> str:
+    return f"{address} {port}"
 
 
 class Ranges:
-    """The addresses that ServiceEntries claim: exact ones, and networks."""
+    """The addresses that are claimed: exact ones, and networks."""
 
     __slots__ = ("_ends", "_exact", "given", "networks")
 
@@ -89,55 +103,104 @@ def span_of(network: IPv4Network | IPv6Network) -> tuple[Place, Place]:
     return (network.version, int(network.network_address)), (network.version, int(network.broadcast_address))
 
 
-def claimed(services: Iterable[tuple[Service, ...]]) -> frozenset[str]:
-    """The addresses of all ServiceEntries."""
-    return frozenset(
-        address
-        for candidates in services
-        for service in candidates
-        if service.kind == ENTRY
-        for address in service.addresses
+def claims_of(services: Iterable[Service], snapshot: Snapshot) -> Claims:
+    """What the services of a host claim without having it."""
+    addresses: set[str] = set()
+    endpoints: set[str] = set()
+    for service in services:
+        addresses.update(service.addresses if service.kind == ENTRY else service.external_addresses)
+        for of_port in service.endpoints.values():
+            endpoints.update(endpoint.address for endpoint in of_port if not is_backed(endpoint, service, snapshot))
+    return Claims(frozenset(addresses), frozenset(endpoints)) if addresses or endpoints else NOTHING
+
+
+def is_backed(endpoint: Endpoint, service: Service, snapshot: Snapshot) -> bool:
+    """Whether an endpoint is a pod of its service's namespace, or of another cluster, which has its own addresses."""
+    if endpoint.cluster and endpoint.cluster != snapshot.cluster:
+        return True
+    pod = snapshot.workloads.get(endpoint.workload) if endpoint.workload else None
+    if pod is None or pod.kind != "Pod" or pod.namespace != service.namespace:
+        return False
+    return endpoint.address in pod.addresses
+
+
+def compile_claims(snapshot: Snapshot, before: Snapshot, known: Mapping[str, Claims]) -> Mapping[str, Claims]:
+    """By host; only of what changed."""
+    changed = changed_keys(snapshot.services, before.services)
+    claims = {host: claims_of(snapshot.services.get(host, ()), snapshot) for host in changed}
+    if all(known.get(host, NOTHING) == found for host, found in claims.items()):
+        return known
+    return {host: found for host, found in {**known, **claims}.items() if found is not NOTHING}
+
+
+def all_of(claims: Mapping[str, Claims]) -> Claims:
+    none: frozenset[str] = frozenset()
+    return Claims(
+        none.union(*(one.addresses for one in claims.values())), none.union(*(one.endpoints for one in claims.values()))
     )
 
 
-def compile_owned(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Owned:
+def compile_owned(snapshot: Snapshot, before: Snapshot, known: Owned) -> Owned:
     """Of what changed alone, unless other addresses are claimed than before."""
-    known = Owned(previous.owned, previous.claimed_networks)
     services_same = snapshot.services is before.services
     if services_same and snapshot.workloads is before.workloads:
         return known
-    ranges = Ranges(claimed(snapshot.services.values()))
-    if not ranges.given:
-        return Owned({}, {}) if known.addresses or known.networks else known
-    if services_same or ranges.given == claimed(before.services.values()):
+    claims = known.claims if services_same else compile_claims(snapshot, before, known.claims)
+    if not claims:
+        return Owned() if known.holders or known.networks else known
+    claimed = all_of(claims)
+    ranges = Ranges(claimed.addresses)
+    if claims is known.claims or claimed == all_of(known.claims):
         pods: Iterable[str] = changed_keys(snapshot.workloads, before.workloads)
         hosts: Iterable[str] = changed_keys(snapshot.services, before.services)
-        owned = dict(known.addresses)
+        holders = dict(known.holders)
     else:
-        pods, hosts, owned = snapshot.workloads, snapshot.services, {}
-    for _, address in held_by(before, pods, hosts):
-        owned.pop(address, None)
-    for namespace, address in held_by(snapshot, pods, hosts):
-        if ranges.cover(address):
-            owned[address] = namespace
-    if owned == known.addresses and ranges.networks.keys() == known.networks.keys():
-        return known
+        pods, hosts, holders = snapshot.workloads, snapshot.services, {}
+    for namespace, place in held_by(before, pods, hosts) if holders else ():
+        left = list(holders.pop(place, ()))
+        if namespace in left:
+            left.remove(namespace)
+        if left:
+            holders[place] = tuple(left)
+    for namespace, place in held_by(snapshot, pods, hosts):
+        address, is_endpoint = address_in(place), " " in place
+        if ranges.cover(address) or (not is_endpoint and address in claimed.endpoints):
+            holders[place] = tuple(sorted((*holders.get(place, ()), namespace)))
+    if holders == known.holders and ranges.networks.keys() == known.networks.keys():
+        return known._replace(claims=claims)
+    owned = {place: namespaces[0] for place, namespaces in holders.items()}
     places = OwnedPlaces(owned)
-    return Owned(owned, {text: places.namespaces_in(network) for text, network in ranges.networks.items()})
+    networks = {text: places.namespaces_in(network) for text, network in ranges.networks.items()}
+    return Owned(owned, networks, claims, holders)
 
 
 def held_by(snapshot: Snapshot, pods: Iterable[str], hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The addresses of these pods and Services, each with its namespace."""
+    """The addresses of these pods and Services, and the places of their endpoints, each with its namespace."""
     for key in pods:
         workload = snapshot.workloads.get(key)
         for address in pod_addresses(workload):
             if workload is not None:
                 yield workload.namespace, address
+        if workload is not None and workload.host_network:
+            for address in workload.addresses:
+                yield NODE, address
     for host in hosts:
         for service in snapshot.services.get(host, ()):
             if service.kind == "Service":
-                for address in service.addresses:
-                    yield service.namespace, address
+                yield from held_by_service(service)
+
+
+def held_by_service(service: Service) -> Iterator[tuple[str, str]]:
+    for address in service.addresses:
+        if address not in service.external_addresses:
+            yield service.namespace, address
+    for endpoints in service.endpoints.values():
+        for endpoint in endpoints:
+            yield service.namespace, at(endpoint.address, endpoint.port)
+
+
+def address_in(place: str) -> str:
+    return place.partition(" ")[0]
 
 
 class OwnedPlaces:
@@ -147,7 +210,9 @@ class OwnedPlaces:
 
     def __init__(self, owned: Mapping[str, str]) -> None:
         found = sorted(
-            (place, namespace) for address, namespace in owned.items() if (place := place_of(address)) is not None
+            (place, namespace)
+            for address, namespace in owned.items()
+            if namespace and (place := place_of(address_in(address))) is not None
         )
         self._numbers = [place for place, _ in found]
         self._whose = [namespace for _, namespace in found]
@@ -175,13 +240,15 @@ def pod_addresses(workload: Workload | None) -> tuple[str, ...]:
     return workload.addresses
 
 
-def is_taken(tables: Tables, address: str, service: Service) -> bool:
-    """Whether an address that a ServiceEntry claims is a pod's or Service's of another namespace."""
-    if service.kind != ENTRY:
+def is_taken(tables: Tables, address: str, service: Service, port: int = 0) -> bool:
+    """Whether an address that a service claims is a pod's or Service's of another namespace, or with this port a
+    Service's endpoint."""
+    own = service.kind != ENTRY and address in service.addresses and address not in service.external_addresses
+    if own:
         return False
-    owner = tables.owned.get(address)
-    if owner is not None:
-        return owner != service.namespace
+    owner = tables.owned.get(address) or (tables.owned.get(at(address, port)) if port else None)
+    if owner or service.kind != ENTRY:
+        return bool(owner) and owner != service.namespace
     return any(  # by a name in the DNS
         other.kind == "Service" and other.namespace != service.namespace and address in other.addresses
         for host in tables.addresses.get(address, ())
@@ -199,80 +266,36 @@ def others_in(tables: Tables, service: Service) -> str:
     return ""
 
 
-def speaks_for_networks(tables: Tables, service: Service, client: str) -> bool:
-    """Whether a service's networks count for the clients of a namespace, as the mesh's hostOwnership has it: most of
-    what is in a network is somebody else's, or nobody's. The root namespace's count for all."""
+def is_commons(tables: Tables, address: str) -> bool:
+    """Whether what is claimed is no single namespace's: a network, a node's address, or a link's own, where clouds
+    answer with their nodes' credentials."""
+    if "/" in address or tables.owned.get(address) == NODE:
+        return True
+    return address.startswith(("169.254.", "fe8", "fe9", "fea", "feb"))
+
+
+def speaks_for_commons(tables: Tables, service: Service, client: str) -> bool:
+    """Whether a service's claim on such counts for the clients of a namespace, as the mesh's hostOwnership has it: most
+    of what is in a network is somebody else's, or nobody's. The root namespace's counts for all."""
     if tables.mesh.host_ownership is not HostOwnership.NAMESPACE or service.kind != ENTRY:
         return True
     return service.namespace in (client, tables.mesh.root_namespace)
 
 
-def may_speak_for(tables: Tables, namespace: str, host: str, client: str) -> bool:
-    """Whether a rule of `namespace` for a host counts for the clients of another, as the mesh's hostOwnership has it:
-    for its own namespace's, and for all where the host is its own or nobody's. The root namespace speaks for all."""
+def may_declare(tables: Tables, service: Service, client: str) -> bool:
+    """Whether a ServiceEntry's host counts for the clients of a namespace, as the mesh's hostOwnership has it: names
+    below the cluster's domain are their namespaces', whether or not there is such a Service, since clients look for all
+    names there first (resolv.conf(5), search)."""
+    if tables.mesh.host_ownership is not HostOwnership.NAMESPACE or service.kind != ENTRY:
+        return True
+    owner = namespace_in(service.host, tables.mesh.cluster_domain)
+    return owner in ("", service.namespace) or service.namespace in (client, tables.mesh.root_namespace)
+
+
+def may_speak_for(tables: Tables, namespace: str, owner: str, client: str) -> bool:
+    """Whether a rule of `namespace` for an owner's host counts for the clients of another namespace, as the mesh's
+    hostOwnership has it: for its own namespace's, and for all where it is the owner. The root namespace speaks for
+    all."""
     if tables.mesh.host_ownership is not HostOwnership.NAMESPACE:
         return True
-    if namespace in (client, tables.mesh.root_namespace):
-        return True
-    owners = {service.namespace for service in tables.services.get(host, ())}
-    return not owners or namespace in owners
-
-
-# findings
-
-
-def entries_of_tenants(tables: Tables) -> Iterator[Service]:
-    for candidates in tables.services.values():
-        for service in candidates:
-            if service.kind == ENTRY and service.namespace != tables.mesh.root_namespace:
-                yield service
-
-
-def rules_of_tenants(tables: Tables) -> Iterator[VirtualService]:
-    for virtual_service in tables.virtual_services.values():
-        if virtual_service.namespace != tables.mesh.root_namespace:
-            yield virtual_service
-
-
-def claims_of_entry(service: Service, tables: Tables) -> Iterator[Claim]:
-    """The addresses, and the host, of a ServiceEntry that another namespace has."""
-    for index, address in enumerate(service.addresses):
-        sentence = ""
-        network = network_of(address)
-        if network is None:
-            if is_taken(tables, address, service):
-                sentence = f"it is namespace {tables.owned[address]}'s, and connections to it stay there"
-        elif network.prefixlen == 0:
-            kept = tables.mesh.host_ownership is HostOwnership.NAMESPACE
-            who = f"the clients in {service.namespace} alone, by hostOwnership" if kept else "all who see this entry"
-            sentence = f"it takes all connections to addresses outside of the mesh, of {who}"
-        elif owners := [name for name in tables.claimed_networks.get(address, ()) if name != service.namespace]:
-            sentence = f"addresses of namespace {owners[0]} are in it, and connections to these stay there"
-        if sentence:
-            yield Claim(address, ("spec", "addresses", index), sentence)
-    others = (other for other in tables.services.get(service.host, ()) if other.namespace != service.namespace)
-    first = next((other for other in others if other.kind == "Service"), None)
-    if first is not None and set(service.export_to) != {service.namespace}:
-        sentence = f"it is the Service of namespace {first.namespace}, where other namespaces' clients go"
-        yield Claim(service.host, ("spec", "hosts"), sentence)
-
-
-def claims_of_rules(virtual_service: VirtualService, tables: Tables) -> Iterator[Claim]:
-    """The hosts of a VirtualService for the mesh that a Service of another namespace has."""
-    if MESH_GATEWAY not in virtual_service.gateways or set(virtual_service.export_to) == {virtual_service.namespace}:
-        return
-    kept = tables.mesh.host_ownership is HostOwnership.NAMESPACE
-    for index, host in enumerate(virtual_service.hosts):
-        known = [host] if not host.startswith("*") else [name for name in tables.services if covers(host, name)]
-        for name in known:
-            candidates = tables.services.get(name, ())
-            owners = {service.namespace for service in candidates if service.kind == "Service"}
-            if not owners or virtual_service.namespace in {service.namespace for service in candidates}:
-                continue
-            effect = (
-                f"by hostOwnership it counts for the clients in {virtual_service.namespace} alone"
-                if kept
-                else "it counts for the clients of all namespaces that it is exported to"
-            )
-            yield Claim(host, ("spec", "hosts", index), f"{name} is a Service of namespace {min(owners)}; {effect}")
-            break
+    return namespace in (client, owner, tables.mesh.root_namespace)

@@ -146,7 +146,7 @@ class Tables(Part, frozen=True, kw_only=True):
     wildcard_services: tuple[str, ...] = ()
     addresses: Mapping[str, tuple[str, ...]] = {}  # virtual address -> hosts
     networks: tuple[tuple[str, str], ...] = ()  # (CIDR, host)
-    owned: Mapping[str, str] = {}  # addresses of pods and Services that ServiceEntries claim -> their namespaces
+    owned: Mapping[str, str] = {}  # addresses of pods and Services that others may claim -> their namespaces
     claimed_networks: Mapping[str, tuple[str, ...]] = {}  # CIDR of a ServiceEntry -> namespaces in it, up to two
     virtual_services: Mapping[str, VirtualService] = {}  # by namespace/name
     virtual_hosts: Mapping[str, tuple[str, ...]] = {}  # host -> keys of VirtualServices, the oldest first
@@ -167,4 +167,5 @@ class Tables(Part, frozen=True, kw_only=True):
     client_labels: frozenset[str] = frozenset()  # the keys of client labels that any rule reads
     client_nodes: bool = False  # whether any service tells clients apart by their node
     snapshot: Snapshot | None = None  # what it was compiled from; does not travel
+    ownership: object = None  # what `owned` was made from; does not travel either
     attached: object = None  # how the Gateway API's objects are attached; does not travel either

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
-from ..bounded import Bounded
+from ..bounded import NAMES, Bounded
 from ..reasons import Reason
 from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
 from .client import Client
@@ -98,10 +98,10 @@ class View:
         self._routed: TablesMemo[tuple[str, int], VirtualHost | None] = TablesMemo(
             tables, previous._routed if previous is not None else None
         )
-        self._by_authority: Bounded[tuple[int, bytes], VirtualHost] = Bounded(MAX_REMEMBERED)
+        self._by_authority: Bounded[tuple[int, bytes], VirtualHost] = Bounded(MAX_REMEMBERED, NAMES)
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
         self._by_dialled: Bounded[tuple[str, int, str], Decision] = Bounded(MAX_REMEMBERED)
-        self._by_name: Bounded[str, NameEntry | None] = Bounded(MAX_REMEMBERED)
+        self._by_name: Bounded[str, NameEntry | None] = Bounded(MAX_REMEMBERED, NAMES)
         self._listeners: ListenerRoutes | None = None
         self._listeners_before = previous._listeners if previous is not None else None
         self._gateways: GatewayRoutes | None = None
@@ -139,7 +139,7 @@ class View:
         name = name.lower()
         if name in self._by_name.found:
             return self._by_name.found[name]
-        return self._by_name.keep(name, find_name(self._sight.lookup(), name))
+        return self._by_name.keep(name, find_name(self._sight.lookup(), name), len(name))
 
     # === HTTP
 
@@ -167,7 +167,7 @@ class View:
         found = self._by_authority.found.get((port, authority))
         if found is None:
             found = self._find_host(strip_port(authority.decode("latin-1")), port)
-            self._by_authority.keep((port, authority), found)
+            self._by_authority.keep((port, authority), found, len(authority))
         if found is ELSEWHERE:
             current = self._current(service, port) if service is not None and not frontend.endpoint else None
             return self._service_host(current, port) if current is not None else self._unknown_host

@@ -38,10 +38,12 @@ class Views:
 
     def set_resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """The addresses that hosts have in the DNS, by host, for those without addresses of their own."""
-        self._resolved.clear()
+        hosts: dict[str, list[str]] = {}
         for host, found in addresses.items():
             for address in found:
-                self._resolved[address] = (*self._resolved.get(address, ()), host)
+                hosts.setdefault(address, []).append(host)
+        self._resolved.clear()
+        self._resolved.update((address, tuple(of_address)) for address, of_address in hosts.items())
         for view in self._views.values():
             view.forget_addresses()
 

@@ -41,25 +41,27 @@ class SimServer:
 
 
 class SimDatagrams(Datagram):
-    """A socket for datagrams: keeps what was sent; the test answers, or lets it be. With `code` (an errno) sending
-    fails; a `full` one has no room."""
+    """A socket for datagrams: keeps what was sent, and the `hops` of each; the test answers, or lets it be. With `code`
+    (an errno) sending fails; a `full` one has no room."""
 
-    __slots__ = ("peer", "namespace", "sent", "asker", "closed", "code", "full")
+    __slots__ = ("peer", "namespace", "sent", "hops", "asker", "closed", "code", "full")
 
     def __init__(self, peer: tuple[str, int], namespace: int, asker: Asker) -> None:
         self.peer = peer
         self.namespace = namespace
         self.sent: list[bytes] = []
+        self.hops: list[int] = []
         self.asker = asker
         self.closed = False
         self.code = 0
         self.full = False
 
-    def send(self, data: Buffer) -> bool:
+    def send(self, data: Buffer, hops: int = 0) -> bool:
         if self.code:
             raise OSError(self.code, errno.errorcode[self.code])
         if not self.full:
             self.sent.append(bytes(data))
+            self.hops.append(hops)
         return not self.full
 
     def close(self) -> None:
@@ -107,7 +109,7 @@ class MemoryNetwork(Network):
         self._transports[lane][len(self._transports[lane])] = transport
         return transport
 
-    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
+    def datagrams(self, peer: tuple[str, int], namespace: int, lane: int, asker: Asker) -> Datagram:
         self.sockets.append(SimDatagrams(peer, namespace, asker))
         return self.sockets[-1]
 

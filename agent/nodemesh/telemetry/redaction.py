@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..bounded import Bounded
+from ..bounded import NAMES, Bounded
 from ..routing.client import Client
 from ..routing.heads import PARAMETER, REDACTED, KeptHead
 from ..routing.request import Request
@@ -41,7 +41,7 @@ class Redaction:
         """`room` is for the fields of one head, in characters."""
         self._shown = shown
         self._room = room
-        self._secret: Bounded[bytes, bool] = Bounded(REMEMBERED)
+        self._secret: Bounded[bytes, bool] = Bounded(REMEMBERED, NAMES)
 
     def head(
         self, request: Request, client: Client, at: float, host: str, service: str, port: int, sni: str, gateway: bool
@@ -88,7 +88,7 @@ class Redaction:
         known = self._secret.found.get(name)
         if known is None:
             text = name.decode("latin-1")
-            known = self._secret.keep(name, text in SECRET_FIELDS or bool(SECRET_WORD.search(text)))
+            known = self._secret.keep(name, text in SECRET_FIELDS or bool(SECRET_WORD.search(text)), len(name))
         if not known and not SECRET_VALUE.search(value.decode("latin-1")):
             return False
         return name.decode("latin-1") not in self._shown

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption, HeaderValueOptionHeaderAppendAction
@@ -24,7 +24,7 @@ from envoy_data_plane.envoy.service.auth.v3 import (
 )
 from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.rpc import Status
-from grpclib.server import Server
+from grpclib.server import Server as GrpcServer
 from tests.routes import gateway, route
 from tests.unit.cli.mesh import Mesh, free_port, until
 
@@ -50,11 +50,20 @@ endpoints: [{{addresses: [127.0.0.1], conditions: {{ready: true}}}}]
 )
 
 
-class App:
-    """The application: says what has come, its body's length, and `own: app`."""
+class Asked(NamedTuple):
+    """One request as it came to a server over HTTP."""
+
+    method: str
+    path: str
+    fields: dict[str, list[str]]
+    body: bytes
+
+
+class Server:
+    """Over HTTP, in threads of its own: remembers what it is asked, and answers as `answer` says."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, list[str]], int]] = []
+        self.asked: list[Asked] = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -62,14 +71,17 @@ class App:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 fields = {name.lower(): self.headers.get_all(name) or [] for name in self.headers}
-                outer.asked.append((self.path, fields, len(body)))
-                self.send_response(200)
-                self.send_header("own", "app")
-                self.send_header("content-length", "2")
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                asked = Asked(self.command, self.path, fields, body)
+                outer.asked.append(asked)
+                status, told, body = outer.answer(asked)
+                self.send_response(status)
+                for name, value in told.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(b"in")
+                self.wfile.write(body)
 
             do_POST = do_GET
 
@@ -80,6 +92,29 @@ class App:
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class App(Server):
+    """The application."""
+
+    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        return 200, {"own": "app"}, b"in"
+
+
+class HttpService(Server):
+    """An authorization server: 200 for who says `authorization: good`, else 401; /big says very much."""
+
+    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        body = b"y" * (1 << 20) if asked.path.startswith("/check/big") else b"who are you"
+        good = asked.fields.get("authorization") == ["good"]
+        return 200 if good else 401, {"x-user": "ann", "www-authenticate": "Basic"}, body
 
 
 class Service(AuthorizationBase):
@@ -94,8 +129,8 @@ class Service(AuthorizationBase):
         self.server = self.loop.run_until_complete(self._open())
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    async def _open(self) -> Server:
-        server = Server([self])
+    async def _open(self) -> GrpcServer:
+        server = GrpcServer([self])
         await server.start("127.0.0.1", self.port)
         return server
 
@@ -165,8 +200,14 @@ GRPC = "protocol: GRPC, grpc: {}"
 def app():
     app = App()
     yield app
-    app.server.shutdown()
-    app.server.server_close()
+    app.close()
+
+
+@pytest.fixture
+def http_service():
+    service = HttpService()
+    yield service
+    service.close()
 
 
 @pytest.fixture
@@ -203,8 +244,8 @@ def test_a_question_is_what_envoy_s_definitions_say_and_the_answer_s_changes_cou
         )
         assert (status, body) == (200, b"in")
         assert fields["x-told"] == "a" and fields["own"] == "app, auth" and fields["server"] == "istio-envoy"
-        path, got, length = app.asked[-1]
-        assert (path, length) == ("/a?b=c", 100_000), "the service sees a part, the application the whole"
+        _, path, got, body = app.asked[-1]
+        assert (path, len(body)) == ("/a?b=c", 100_000), "the service sees a part, the application the whole"
         assert (got["x-user"], got["x-own"], got["x-absent"]) == (["ann"], ["1", "2"], ["mine"])
         assert not got.keys() & {"cookie", "x-present", "transfer-encoding"}
         (asked,) = service.asked
@@ -271,64 +312,26 @@ def test_many_questions_are_each_asked_answered_and_counted(tmp_path, app, servi
         app.asked.clear()
         statuses = [edge.ask(f"/{number}")[0] for number in range(MANY)]
         assert statuses == [403 if number % 3 == 0 else 200 for number in range(MANY)]
-        assert all(fields["x-number"] == [path[1:]] for path, fields, _ in app.asked)
+        assert all(fields["x-number"] == [path[1:]] for _, path, fields, _ in app.asked)
         assert len(service.asked) == MANY
         until(lambda: edge.questions() == MANY)
         until(lambda: edge.stdout.read_text().count("\n") >= MANY)
         assert edge.stdout.read_text().count("\n") == MANY, "a question has no line of its own"
 
 
-class HttpService:
-    """An authorization server over HTTP: 200 for who says `authorization: good`, else 401; /big says very much."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                shown = self.rfile.read(int(self.headers.get("content-length") or 0))
-                fields = {name.lower(): value for name, value in self.headers.items()}
-                outer.asked.append((self.command, self.path, fields, shown))
-                good = fields.get("authorization") == "good"
-                body = b"y" * (1 << 20) if self.path.startswith("/check/big") else b"who are you"
-                self.send_response(200 if good else 401)
-                self.send_header("x-user", "ann")
-                self.send_header("www-authenticate", "Basic")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-
-def test_a_server_over_http_lets_pass_or_answers_itself(tmp_path, app):
-    service = HttpService()
+def test_a_server_over_http_lets_pass_or_answers_itself(tmp_path, app, http_service):
     wish = "protocol: HTTP, forwardBody: {maxSize: 4}, http: {path: /check, allowedHeaders: [x-own], "
     wish += "allowedResponseHeaders: [x-user]}"
-    with Edge(tmp_path / "config", app, service.port, wish) as edge:
+    with Edge(tmp_path / "config", app, http_service.port, wish) as edge:
         assert edge.ask("/a", "POST", b"x" * 300_000, authorization="good", x_own="1", cookie="c=d")[0] == 200
-        path, got, length = app.asked[-1]
-        assert (path, got["x-user"], length) == ("/a", ["ann"], 300_000) and "www-authenticate" not in got
-        method, path, fields, shown = service.asked[-1]
+        _, path, got, body = app.asked[-1]
+        assert (path, got["x-user"], len(body)) == ("/a", ["ann"], 300_000) and "www-authenticate" not in got
+        method, path, fields, shown = http_service.asked[-1]
         assert (method, path, shown) == ("POST", "/check/a", b"xxxx")
-        assert (fields["authorization"], fields["x-own"]) == ("good", "1") and "cookie" not in fields
+        assert (fields["authorization"], fields["x-own"]) == (["good"], ["1"]) and "cookie" not in fields
         status, fields, body = edge.ask("/b", authorization="bad")
         assert (status, fields["www-authenticate"], body) == (401, "Basic", b"who are you")
         status, _, body = edge.ask("/big", authorization="bad")
         assert (status, len(body)) == (401, 0), "of a body without bound nothing is passed on"
         assert edge.ask("/c", authorization="good")[0] == 200
         until(lambda: edge.questions() == 4 and edge.questions(response_code="401") == 2)
-    service.server.shutdown()
-    service.server.server_close()

@@ -298,6 +298,49 @@ def test_every_view_follows_who_is_restless():
     assert planner.plan(views) == Planner().plan(views)
 
 
+HOSTS = ("h", "other", "third")
+RESTLESS = st.frozensets(st.sampled_from(HOSTS))
+
+
+@st.composite
+def unrest(draw):
+    """Views some of whose frontends yield, and who is restless while they last."""
+    pool = [yielding(f"10.96.0.{place % 3}", f"10.1.0.{place}", host=host) for place, host in enumerate(HOSTS * 2)]
+    pool += draw(st.lists(frontends, max_size=3))
+    several = st.dictionaries(st.integers(0, 2), st.lists(st.sampled_from(pool), max_size=6), min_size=1, max_size=3)
+    return [
+        ([(number, View(*seen)) for number, seen in views.items()], draw(st.booleans()), draw(st.lists(RESTLESS)))
+        for views in draw(st.lists(several, min_size=1, max_size=3))
+    ]
+
+
+@given(unrest())
+def test_while_views_last_a_plan_with_others_restless_equals_the_one_from_scratch(versions):
+    planner = Planner()
+    for views, reverse, restless in versions:
+        for hosts in (frozenset(), *restless):
+            assert planner.plan(views, reverse, restless=hosts) == Planner().plan(views, reverse, restless=hosts)
+
+
+def test_who_is_restless_is_told_without_a_look_at_what_views_see():
+    """A pod's SIGTERM follows its deletion by milliseconds: a big cluster's listing takes longer."""
+
+    class Asked(View):
+        times = 0
+
+        def frontends(self):
+            self.times += 1
+            return super().frontends()
+
+    planner = Planner()
+    seen = [Asked(yielding("10.96.0.1", "10.1.0.1"), kernel("10.96.0.2", "10.1.0.2")), Asked(frontend("10.96.0.3"))]
+    views = list(enumerate(seen))
+    planner.plan(views)
+    assert planner.plan(views, restless=frozenset({"h"})).entries[key("10.96.0.1")] == PROXY
+    planner.plan(views)
+    assert [view.times for view in seen] == [1, 1]
+
+
 def test_what_the_proxy_may_not_have_stays_in_the_kernel():
     views = [(0, View(kernel("10.96.0.1", "10.1.0.1")))]
     assert Planner().plan(views, restless=frozenset({"h"})) == Planner().plan(views)

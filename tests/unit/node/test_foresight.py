@@ -91,12 +91,29 @@ def test_a_pod_that_leaves_is_told_before_the_registry_knows():
     registry, foresight = story(told)
     key = ObjectKey("Pod", "default", "old")
     foresight.leaves(key)
-    assert told.heard == [("ends", "default/old", {HOST}), Retire(addresses=("10.1.0.1",))]
+    assert told.heard == [Retire(addresses=("10.1.0.1",)), ("ends", "default/old", {HOST})], "who gets them comes first"
     foresight.leaves(ObjectKey("Pod", "default", "nobody"))
     assert len(told.heard) == 2
     registry.apply("cluster", [pod("old", deletionTimestamp="2026-01-01T00:00:00Z")])
     foresight.leaves(key)
     assert told.heard[2:] == [("ends", "default/old", {HOST})], "when it is gone, its address may be another's"
+
+
+def test_a_pod_that_a_service_entry_selects_is_foreseen_too():
+    told = Told()
+    registry, foresight = story(told)
+    entry = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "own", "namespace": "default"},
+        "spec": {
+            "hosts": ["own.example"], "ports": [{"number": 80, "name": "tcp", "protocol": "TCP"}],
+            "resolution": "STATIC", "workloadSelector": {"labels": {"app": "web"}},
+        },
+    }  # fmt: skip
+    registry.apply("cluster", [loaded(entry)])
+    foresight.leaves(ObjectKey("Pod", "default", "old"))
+    assert told.heard[-1] == ("ends", "default/old", {HOST, "own.example"})
 
 
 def test_workers_are_told_whatever_the_kernel_says_and_where_there_is_none():

@@ -1,7 +1,7 @@
 """What becomes of a rollout: of canaries first, then of all, or back; and how much of it there may be."""
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.unit.registry.test_staging import KEY, rule
 
 from nodemesh.config.base import Duration
@@ -80,7 +80,7 @@ def test_the_guard_counts_before_the_time():
 
 
 def test_the_plan_of_a_rollout_that_is_on_is_not_changed():
-    later = planned("v2", "v1", msgspec.structs.replace(PLAN, max_errors=100.0))
+    later = planned("v2", "v1", replace(PLAN, max_errors=100.0))
     assert decided(begun(), {KEY: later}, tally(50, 50), 110.0)[KEY].phase is RolloutPhase.BACK
 
 
@@ -136,7 +136,7 @@ def test_a_removal_begins_with_canaries_and_ends_without_a_trace():
 
 
 def test_new_objects_and_removals_take_rooms_too():
-    crowd = {KEY._replace(name=f"r{number}"): created() for number in range(rollout.ROLLOUTS_OF_NAMESPACE + 3)}
+    crowd = {replace(KEY, name=f"r{number}"): created() for number in range(rollout.ROLLOUTS_OF_NAMESPACE + 3)}
     assert len(decided({}, crowd, {}, 100.0)) == rollout.ROLLOUTS_OF_NAMESPACE
     crowd = many(rollout.ROLLOUTS_OF_NAMESPACE + 3)
     plain = {key: item._replace(stable=None) for key, item in crowd.items()}
@@ -155,7 +155,7 @@ def test_entries_of_objects_that_are_gone_leave():
 
 
 def many(count, namespace="shop"):
-    return {KEY._replace(name=f"r{number}", namespace=namespace): planned("v2", "v1") for number in range(count)}
+    return {replace(KEY, name=f"r{number}", namespace=namespace): planned("v2", "v1") for number in range(count)}
 
 
 def on(entries):
@@ -198,5 +198,5 @@ def test_status_has_what_is_not_complete():
     assert (row["phase"], row["since"], row["requests_here"], row["failures_here"]) == ("canary", 100.0, 40, 3)
     staging.planned = {KEY: planned("v1")}
     assert rollout_rows(staging, {}) == []
-    staging.planned = {KEY: created("v3"), KEY._replace(name="other"): removed()}
+    staging.planned = {KEY: created("v3"), replace(KEY, name="other"): removed()}
     assert [row["step"] for row in rollout_rows(staging, {})] == ["removed", "created"]

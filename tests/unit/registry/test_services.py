@@ -1,9 +1,7 @@
-import pytest
 from tests.meshes import make, pod, service
 
 from nodemesh.config.load import load_object
 from nodemesh.registry.assemble import Assembler, key_of
-from nodemesh.registry.services import canonical_address
 from nodemesh.registry.slices import SERVICE_NAME_LABEL
 from nodemesh.registry.snapshot import Health, Locality, Resolution
 from nodemesh.registry.store import Store
@@ -253,18 +251,3 @@ def test_a_changed_slice_costs_nothing_for_the_pods_of_others():
     assembler._references = Unwalked(assembler._references)
     assembler.update(piece("10.1.0.2"))
     assert dict.keys(assembler._references) == {"default/pod-10.1.0.2"}
-
-
-@pytest.mark.parametrize(
-    ("written", "canonical"),
-    [
-        ("10.1.2.3", "10.1.2.3"),
-        ("255.255.255.255", "255.255.255.255"),
-        ("256.1.1.1", "256.1.1.1"),
-        ("2001:DB8::0:1", "2001:db8::1"),
-        ("name.example", "name.example"),
-        ("١.1.1.1", "١.1.1.1"),
-    ],
-)
-def test_addresses_in_their_canonical_form(written, canonical):
-    assert canonical_address(written) == canonical

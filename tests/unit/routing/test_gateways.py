@@ -1,9 +1,15 @@
+import tracemalloc
+
 from tests.meshes import bookinfo, make, request, views_of
+from tests.routes import BASE, snapshot_of
+from tests.routes import gateway as listeners
 
 from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Protocol
 from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Failure, Redirect, Route
+from nodemesh.routing.views import Views
 
 INGRESS = Client(namespace="edge", labels={"istio": "ingress"}, gateway=True)
 
@@ -168,3 +174,45 @@ def test_passthrough_goes_by_sni_and_tcp_by_port():
     assert "reviews" in target(view.tls_gateway(443, "a.example.com"))
     assert isinstance(view.tls_gateway(443, "b.example.com"), Failure)
     assert "ratings" in target(view.tcp_gateway(9000))
+
+
+def test_the_most_specific_name_of_a_port_has_the_connection():
+    hosts = ["*.example", "a.b.example", "*.b.example", "*", "b.example"]
+    servers = [{**https_server(host), "port": {"number": 443, "name": f"n{n}", "protocol": "HTTPS"}}
+               for n, host in enumerate(hosts)]  # fmt: skip
+    passing = https_server("*.shop.svc.cluster.local", mode="AUTO_PASSTHROUGH")
+    passing["port"] = {"number": 443, "name": "auto", "protocol": "TLS"}
+    view = view_of(gateway("edge", *servers, passing))
+    asked = {
+        "a.b.example": "a.b.example", "A.B.EXAMPLE.": "a.b.example", "c.b.example": "*.b.example",
+        "b.example": "b.example",
+        "x.example": "*.example", "example": "*", "": "*", "*.example": "*.example",
+        "outbound_.80_._.web.shop.svc.cluster.local": "*.shop.svc.cluster.local",
+    }  # fmt: skip
+    found = {name: view.gateway_server(443, name).hosts[0].host for name in asked}
+    assert found == asked
+
+
+def test_hosts_of_any_length_fill_no_memory():
+    """A Host may be as long as a head; whoever sends one after the other has each of them remembered by nobody."""
+    http = view_of(gateway("edge", http_server("*")), routes("r", ["*"], ["edge"], TO_REVIEWS))
+    tables = compile_tables(snapshot_of(BASE + listeners("{name: http, port: 80, protocol: HTTP}")))
+    labels = {"gateway.networking.k8s.io/gateway-name": "edge"}
+    listening = Views(tables).for_client(Client(namespace="shop", labels=labels, gateway=True))
+    inside = views_of(*bookinfo()).for_client(Client(namespace="default"))
+    reviews = inside.frontend("10.96.0.10", 9080)
+    asks = (
+        lambda host: http.http_gateway(80, request(host=host)),
+        lambda host: http.gateway_server(443, host),
+        lambda host: listening.http_gateway(80, request(host=host)),
+        lambda host: inside.http(reviews, request(host=host)),
+        inside.named,
+    )
+    for ask in asks:
+        ask("short")
+        tracemalloc.start()
+        for number in range(100):
+            ask(f"{number}" + "a" * 50_000)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < 500_000, held

@@ -1,6 +1,14 @@
 import pytest
 
-from nodemesh.routing.names import by_specificity, covers, expand_alias, resolve_gateway, resolve_host, strip_port
+from nodemesh.routing.names import (
+    by_specificity,
+    covers,
+    expand_alias,
+    namespace_in,
+    resolve_gateway,
+    resolve_host,
+    strip_port,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +91,16 @@ def test_expand_alias(name, full):
 )
 def test_strip_port(authority, host):
     assert strip_port(authority) == host
+
+
+@pytest.mark.parametrize(
+    ("host", "namespace"),
+    [
+        ("web.shop.svc.cluster.local", "shop"), ("a.b.web.shop.svc.cluster.local", "shop"),
+        ("*.shop.svc.cluster.local", "shop"),
+        ("*.svc.cluster.local", "*"), ("*.cluster.local", "*"), ("*l", "*"), ("*", "*"), ("*.example", ""),
+        ("shop.svc.cluster.local", "shop"), ("svc.cluster.local", ""), ("web.shop.svc.cluster.local.example", ""),
+    ],
+)  # fmt: skip
+def test_whose_a_name_below_the_clusters_domain_is(host, namespace):
+    assert namespace_in(host, "cluster.local") == namespace

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from tests.meshes import make, pod, service, view_of
 
@@ -109,3 +110,10 @@ def test_allocated_addresses_stand_for_hosts_without_any_and_lead_to_the_proxy()
 def test_names_are_found_anew_with_each_version(host):
     assert view_of().named(host) is None
     assert view_of(entry("db", "db.example", addresses=["192.0.2.1"], resolution="STATIC")).named(host) is not None
+
+
+def test_a_wildcard_that_a_client_does_not_see_hides_none_behind_it():
+    mine = entry("mine", "*.com", addresses=["192.0.2.7"], resolution="NONE")
+    spec = {**msgspec.to_builtins(mine.spec), "hosts": ["*.shop.com"], "exportTo": ["."]}
+    other = make("ServiceEntry", "other", spec, namespace="other")
+    assert view_of(mine, other).named("www.shop.com") == NameEntry(("192.0.2.7",))

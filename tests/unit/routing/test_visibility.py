@@ -1,11 +1,18 @@
 """Who sees which rule: exportTo, precedence, wildcards, Sidecars, DestinationRule lookup."""
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.meshes import make, pod, request, service, views_of
 
 from nodemesh.registry.snapshot import Protocol
+from nodemesh.registry.store import Store
+from nodemesh.routing import lookup
 from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import DirectResponse, Failure, Route
 from nodemesh.routing.frontend import Mode
+from nodemesh.routing.names import covers
+from nodemesh.routing.scope import Import, Scope
 
 
 def answer(status):
@@ -214,3 +221,44 @@ def test_plain_http_to_unknown_hosts_goes_by_its_host_where_the_mesh_says_so():
         sidecar = make("Sidecar", "s", {"outboundTrafficPolicy": policy})
         found = ask([mesh, sidecar], host="unknown.example.com")
         assert (found.destinations[0].cluster_name if cluster else found.status) == (cluster or 502)
+
+
+def test_names_that_nobody_has_cost_one_look_at_all_services_together(monkeypatch):
+    """A client asks for as many names as it likes."""
+    looks = []
+    monkeypatch.setattr(lookup, "covers", lambda *names: looks.append(names) or covers(*names))
+    services = [service(f"s{number}", f"10.97.0.{number}") for number in range(50)]
+    wild = rules("wild", ["*.nowhere.example"], answer(204))
+    view = views_of(service("web", "10.96.0.1"), *services, wild).for_client(Client(namespace="default"))
+    web = view.frontend("10.96.0.1", 80)
+    found = [view.http(web, request("/", f"n{number}.nowhere.example")) for number in range(5)]
+    assert [decision.status for decision in found] == [204] * 5
+    assert len(looks) < 3 * len(services)
+
+
+HOSTS = st.sampled_from(["a.x.example", "b.x.example", "*.x.example", "*.example", "*", "web", "a.y"])
+ENTRIES = st.tuples(st.sampled_from(["*", ".", "other", "~other", "~*", "~"]), HOSTS).map("/".join)
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=5), st.integers(0, 1), st.lists(HOSTS, min_size=1, max_size=3))
+def test_a_sidecars_hosts_import_the_same_by_a_look_at_each(entries, port, hosts):
+    listeners = [{"hosts": entries, **({"port": {"number": 80}} if port else {})}]
+    tables = compile_tables(Store().apply("t", [make("Sidecar", "s", {"egress": listeners})]))
+    scope = Scope(tables.sidecars[0], tables.mesh)
+    each = [Import(entry, 80 if port else 0, "default", "cluster.local") for entry in entries]
+
+    def fits(entry, namespace, host):
+        return entry.namespace in ("*", namespace) and covers(entry.host, host)
+
+    for namespace in ("default", "other"):
+        for host in hosts:
+            for asked in (0, 80, 81):
+                found = [one for one in each if fits(one, namespace, host) and (not asked or one.port in (0, asked))]
+                expected = bool(found) and not any(one.excluded for one in found)
+                assert scope.sees(namespace, host, asked) == expected
+        imported = any(
+            any(one.touches(namespace, host) for one in each if not one.excluded)
+            and not any(fits(one, namespace, host) for one in each if one.excluded)
+            for host in hosts
+        )
+        assert [scope.imports(namespace, tuple(hosts)) for _ in range(2)] == [imported] * 2

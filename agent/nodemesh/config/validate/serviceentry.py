@@ -11,6 +11,10 @@ from .workload import check_entry
 
 PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "MONGO", "REDIS", "MYSQL", "TCP", "TLS", "UDP")
 HOST_PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "TLS")
+#: What a ServiceEntry stands for: each of its hosts, on each of its ports, at each of its addresses, with each of its
+#: endpoints. Istio's CRD alone allows 256 x 256 x 4096 of them, which fills the memory of all agents.
+LIMIT = 50_000
+
 DYNAMIC_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "TLS")
 
 
@@ -28,6 +32,7 @@ def check_service_entry(spec: ServiceEntrySpec, meta: Meta, findings: Findings) 
     _endpoints(spec, resolution, findings)
     if resolution is EntryResolution.DYNAMIC_DNS:
         _dynamic(spec, findings)
+    _product(spec, findings)
     check_export_to(spec.export_to, meta, findings, none=True)
 
 
@@ -62,6 +67,17 @@ def _addresses(spec: ServiceEntrySpec, resolution: EntryResolution, findings: Fi
             if _protocol(port) not in HOST_PROTOCOLS:
                 message = f"without addresses this {_protocol(port)} port takes all traffic to port {port.number}"
                 findings.warning("tcp-without-address", ("spec", "ports", index), message)
+
+
+def _product(spec: ServiceEntrySpec, findings: Findings) -> None:
+    for name, what in (("addresses", spec.addresses), ("endpoints", spec.endpoints)):
+        product = len(spec.hosts) * len(spec.ports) * len(what)
+        if product > LIMIT:
+            message = (
+                f"{len(spec.hosts)} hosts on {len(spec.ports)} ports with {len(what)} {name} are {product} together; "
+                f"at most {LIMIT} are allowed: use several ServiceEntries with what belongs together"
+            )
+            findings.error("too-many", ("spec", name), message)
 
 
 def _protocol(port: ServicePort) -> str:

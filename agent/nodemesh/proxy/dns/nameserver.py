@@ -135,7 +135,8 @@ class Forwarded(Asker):
         pod = self.server.pod
         self.server.waiting.add(self)
         self.timer = pod.shared.clock.after(PATIENCE, self._out_of_patience)
-        self.datagram = pod.shared.network.datagrams((address, PORT), pod.outlet.namespace, self)
+        outlet = pod.outlet
+        self.datagram = pod.shared.network.datagrams((address, PORT), outlet.namespace, outlet.lane, self)
         self.datagram.send(with_number(wire, self.number))
 
     def heard(self, data: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from socket import SocketType
@@ -15,6 +17,7 @@ from ..network import Asker, Datagram
 from ..transport import Buffer
 from ..udp.session import ClientEntrance, Ends
 from ..udp.sessions import Sessions
+from .lane import Lane
 from .loop import Loop
 
 #: The longest datagram; neither DNS nor a gateway's clients have another bound.
@@ -30,8 +33,11 @@ RECEIVED: Final = 64 * 1024
 #: for it is newer than the oldest Python here. IPv6 has two (ipv6(7)).
 IP_PKTINFO: Final = 8
 
-#: Room for one of the two: in_pktinfo has 12 bytes, in6_pktinfo 20.
-SPACE: Final = socket.CMSG_SPACE(12) + socket.CMSG_SPACE(20)
+#: Asks how many hops a datagram had left. A socket of IPv6 hears of IPv4's datagrams, too, and they have IPv4's.
+IP_RECVTTL: Final = 12
+
+#: Room for the address, in6_pktinfo being the longer one with 20 bytes, and for the hops, an int.
+SPACE: Final = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
 
 
 class QuerySocket(Entrance):
@@ -41,13 +47,14 @@ class QuerySocket(Entrance):
     __slots__ = ("loop", "sock", "fd", "slot", "server")
 
     def __init__(self, loop: Loop, sock: socket.socket, slot: int, server: Nameserver) -> None:
+        lane = loop.lanes.known[server.pod.outlet.lane]
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.slot = slot
         self.server = server
         sock.setblocking(False)
-        loop.watch(self.fd, self, True)
+        loop.watch(self.fd, self, True, lane)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -56,6 +63,8 @@ class QuerySocket(Entrance):
             except BlockingIOError:
                 return
             self.server.received(wire, self, peer)
+            if time.monotonic() >= self.loop.over:
+                return
 
     def nameserver(self) -> str:
         return self.loop.platform.nameserver(self.sock, self.slot)
@@ -83,9 +92,11 @@ class ClientSocket(ClientEntrance):
         sock.setblocking(False)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        loop.watch(self.fd, self)
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+        loop.watch(self.fd, self, False, loop.lanes.known[sessions.pod.outlet.lane])
 
     def readable(self) -> None:
         view = self.loop.view
@@ -94,7 +105,10 @@ class ClientSocket(ClientEntrance):
                 size, ancillary, _, client = self.sock.recvmsg_into([view[:LONGEST]], SPACE)
             except BlockingIOError:
                 return
-            self.sessions.received(view[:size], self, (client, own_address(ancillary)))
+            own, hops = arrival(ancillary)
+            self.sessions.received(view[:size], self, (client, own), hops)
+            if time.monotonic() >= self.loop.over:
+                return
 
     def reply(self, data: bytes, ends: Ends) -> bool:
         client, own = ends
@@ -118,14 +132,20 @@ class ClientSocket(ClientEntrance):
         self.loop.released.append(self.sock)
 
 
-def own_address(ancillary: Iterable[tuple[int, int, bytes]]) -> bytes:
-    """The address that a datagram came to; empty where the kernel does not say."""
+def arrival(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, int]:
+    """The address that a datagram came to, and the hops that it has left."""
+    own, hops = b"", 0
     for level, kind, data in ancillary:
-        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
-            return data[8:12]  # in_pktinfo: ipi_ifindex, ipi_spec_dst, ipi_addr
-        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            return data[:16]  # in6_pktinfo: ipi6_addr, ipi6_ifindex
-    return b""
+        if level == socket.IPPROTO_IP:
+            if kind == IP_PKTINFO:
+                own = data[8:12]  # in_pktinfo: ipi_ifindex, ipi_spec_dst, ipi_addr
+            elif kind == socket.IP_TTL:
+                hops = int.from_bytes(data, sys.byteorder)
+        elif kind == socket.IPV6_PKTINFO:
+            own = data[:16]  # in6_pktinfo: ipi6_addr, ipi6_ifindex
+        elif kind == socket.IPV6_HOPLIMIT:
+            hops = int.from_bytes(data, sys.byteorder)
+    return own, hops
 
 
 def answering_from(own: bytes) -> list[tuple[int, int, bytes]]:
@@ -138,15 +158,16 @@ def answering_from(own: bytes) -> list[tuple[int, int, bytes]]:
 class PeerSocket(Datagram):
     """Datagrams to one peer, and from nobody else."""
 
-    __slots__ = ("loop", "sock", "fd", "asker", "closed")
+    __slots__ = ("loop", "sock", "fd", "asker", "closed", "_hops")
 
-    def __init__(self, loop: Loop, sock: SocketType, asker: Asker) -> None:
+    def __init__(self, loop: Loop, lane: Lane, sock: SocketType, asker: Asker) -> None:
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.asker = asker
         self.closed = False
-        loop.watch(self.fd, self)
+        self._hops = 0  # the socket's, 0: the kernel's own
+        loop.watch(self.fd, self, False, lane)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -158,10 +179,16 @@ class PeerSocket(Datagram):
                 self.asker.lost(error)
                 return
             self.asker.heard(data)
-            if self.closed:
+            if self.closed or time.monotonic() >= self.loop.over:
                 return
 
-    def send(self, data: Buffer) -> bool:
+    def send(self, data: Buffer, hops: int = 0) -> bool:
+        if hops != self._hops:  # a client's datagrams have the same, mostly
+            self._hops = hops
+            if self.sock.family == socket.AF_INET6:
+                self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+            else:
+                self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
         try:
             self.sock.send(data)
         except BlockingIOError:
@@ -174,8 +201,8 @@ class PeerSocket(Datagram):
         self.loop.released.append(self.sock)
 
 
-def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
-    """A socket for datagrams to a peer, from within a network namespace. Raises OSError."""
+def open_datagrams(loop: Loop, lane: Lane, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
+    """A socket for datagrams to a peer, on a pod's account from within a network namespace. Raises OSError."""
     address = ADDRESSES[peer]
     if address.family == int(socket.AF_UNIX):
         raise OSError(errno.EAFNOSUPPORT, "a unix socket takes no datagrams here")
@@ -187,4 +214,4 @@ def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Ask
     except OSError:
         sock.close()
         raise
-    return PeerSocket(loop, sock, asker)
+    return PeerSocket(loop, lane, sock, asker)

@@ -21,15 +21,21 @@ Ready = list[tuple[Served, int]]
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one, and another one for streams. `left` are those that were ready when the last turn was over, `later` is
-    what they themselves have left for a later turn; `turn` numbers the last in which some of that was done."""
+    what they themselves have left for a later turn; `turn` numbers the last in which some of that was done, `served`
+    the last in which the pod had any time. `rest` is what is left of that: all that is done for the pod is part of it,
+    its new connections and its datagrams, too."""
 
-    __slots__ = ("poller", "left", "later", "turn", "streams", "streams_left", "transports", "gate", "leaving")
+    __slots__ = (
+        "poller", "left", "later", "turn", "served", "rest", "streams", "streams_left", "transports", "gate", "leaving",
+    )  # fmt: skip
 
     def __init__(self, buffers: Account) -> None:
         self.poller = epoll()
         self.left: Ready = []
         self.later: deque[Callable[[], None]] = deque()
         self.turn = 0
+        self.served = 0
+        self.rest = 0.0
         self.streams: Streams | None = None  # from the first one on
         self.streams_left: Ready = []
         self.transports: dict[int, Served] = {}
@@ -48,14 +54,16 @@ class Lane:
 
 
 class Lanes:
-    """All of a worker's. A lane's number is its epoll's descriptor, and `streaming` knows them by that of their
-    streams; `lull` is when streams are left alone. `busy` have something for a later turn."""
+    """All of a worker's. A lane's number is its epoll's descriptor, `streaming` knows them by that of their streams,
+    and `watching` by those of their listeners and sockets for datagrams; `lull` is when streams are left alone. `busy`
+    have something for a later turn."""
 
-    __slots__ = ("known", "streaming", "busy", "lull", "buffers", "_main")
+    __slots__ = ("known", "streaming", "watching", "busy", "lull", "buffers", "_main")
 
     def __init__(self, main: epoll) -> None:
         self.known: dict[int, Lane] = {}
         self.streaming: dict[int, Lane] = {}
+        self.watching: dict[int, Lane] = {}
         self.busy: dict[Lane, None] = {}
         self.lull = Lull(main)
         self.buffers = Account()
@@ -68,6 +76,10 @@ class Lanes:
         self.known[number] = lane
         self._main.register(number, EPOLLIN)
         return number
+
+    def of(self, number: int) -> Lane | None:
+        """Whose turn it is that this descriptor of the main epoll has something; None: nobody's."""
+        return self.known.get(number) or self.streaming.get(number) or self.watching.get(number)
 
     def later(self, lane: Lane, callback: Callable[[], None]) -> None:
         """Call back on a later turn of the pod."""

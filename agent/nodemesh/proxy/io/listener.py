@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from socket import SocketType
 from typing import Any, Final
 
@@ -73,12 +74,14 @@ class Listener(Watcher):
         """Accept from now on, unless it is closed."""
         if self._state == PAUSED:
             self._enter(WATCHED)
-            self.loop.watch(self.fd, self, shared=True)
+            self.loop.watch(self.fd, self, True, self.lane)
 
     def readable(self) -> None:
-        """Accept what waits, as much of it as is our share: what a turn does for several together costs less."""
-        for _ in range(self.loop.accepts):
-            if not self._accept():
+        """Accept what waits, as much of it as is our share and the pod has time for: what a turn does for several
+        together costs less."""
+        loop = self.loop
+        for _ in range(loop.accepts):
+            if not self._accept() or time.monotonic() >= loop.over:
                 break
 
     def close(self) -> None:

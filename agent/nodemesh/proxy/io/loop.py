@@ -9,7 +9,7 @@ from typing import Final
 
 from ..clock import Clock
 from ..network import Watcher
-from .lane import Lanes
+from .lane import Lane, Lanes
 from .pipes import Pipes
 from .platform import Platform
 from .served import Served
@@ -23,12 +23,13 @@ ACCEPTS: Final = 8
 
 
 class Loop:
-    """One per worker. When the present batch is over, handlers of `prompted` are asked, and `unsent` have something to
-    say; `released` are to be closed when the turn is: a number must not come again while events for it are waiting."""
+    """One per worker. `over` is when a watcher leaves the rest of what it has for later. When the present batch is
+    over, handlers of `prompted` are asked, and `unsent` have something to say; `released` are to be closed when the
+    turn is: a number must not come again while events for it are waiting."""
 
     __slots__ = (
-        "clock", "platform", "accepts", "poller", "lanes", "watchers", "pipes", "buffer", "view", "prompted", "unsent",
-        "released",
+        "clock", "platform", "accepts", "over", "poller", "lanes", "watchers", "pipes", "buffer", "view", "prompted",
+        "unsent", "released",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, workers: int) -> None:
@@ -36,6 +37,7 @@ class Loop:
         self.clock = Clock(now, time.time() - now)
         self.platform = platform
         self.accepts = max(ACCEPTS // workers, 1)
+        self.over = 0.0
         self.poller = epoll()
         self.lanes = Lanes(self.poller)
         self.watchers: dict[int, Watcher] = {}
@@ -46,11 +48,15 @@ class Loop:
         self.unsent: list[Served] = []
         self.released: list[SocketType] = []
 
-    def watch(self, fd: int, watcher: Watcher, shared: bool = False) -> None:
-        """Tell `watcher` when there is something to read; where workers share the socket, not all of them."""
+    def watch(self, fd: int, watcher: Watcher, shared: bool = False, lane: Lane | None = None) -> None:
+        """Tell `watcher` when there is something to read; where workers share the socket, not all of them. What it does
+        then is part of the turn of the pod with this lane."""
         self.watchers[fd] = watcher
+        if lane is not None:
+            self.lanes.watching[fd] = lane
         self.poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE if shared else EPOLLIN)
 
     def unwatch(self, fd: int) -> None:
         if self.watchers.pop(fd, None) is not None:
+            self.lanes.watching.pop(fd, None)
             self.poller.unregister(fd)

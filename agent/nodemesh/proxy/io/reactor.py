@@ -15,7 +15,7 @@ from ..addresses import ADDRESSES
 from ..doomed import Doomed
 from ..gate import Account, Gate
 from ..network import Acceptor, Asker, Datagram, Network, Watcher
-from ..transport import Handler, Transport
+from ..transport import READ_SIZE, Handler, Transport
 from .datagrams import open_datagrams
 from .dial import dial
 from .lane import QUANTUM, Lane, Ready, still_due
@@ -33,14 +33,20 @@ log = logging.getLogger(__name__)
 TURN: Final = 0.00025
 LONE_TURN: Final = 0.001
 
+#: The least that one read takes. Whoever's bytes took longer than a shared turn (1-byte frames, fields without end)
+#: gets half as much at once from then on, whatever protocol that is; who took less than a part of it twice as much.
+MIN_READ: Final = 1024
+QUICK: Final = 8.0
+
 #: Seconds for which a pod counts as at work.
 AT_WORK: Final = 0.1
 
 #: Timers that fire in one turn, and in one go of it: thousands of connections may have come at the same moment, and
-#: each may have much to do. A go after `TIMERS_TURN` seconds is not begun.
+#: each may have much to do. A go after `TIMERS_TURN` seconds is not begun: timers are of all pods, and in nobody's
+#: turn.
 TIMERS: Final = 64
 TIMERS_AT_ONCE: Final = 4
-TIMERS_TURN: Final = 0.001
+TIMERS_TURN: Final = 0.0005
 
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
@@ -48,10 +54,12 @@ LONGEST_WAIT: Final = 0.25
 
 class Reactor(Network):
     """The loop. Each turn gives every pod that has something ready its quantum, of sockets and of time, then fires the
-    timers."""
+    timers. Who had none of the turn before comes first (as the sparse flows of FQ-CoDel, RFC 8290): a pod that asks now
+    and then waits for the rest of a turn, and not for one more of all that are always busy."""
 
     __slots__ = (
-        "loop", "clock", "running", "shared_turn", "lone_turn", "allocator", "_number", "_last", "_crowd", "_stood",
+        "loop", "clock", "running", "shared_turn", "lone_turn", "at_work", "allocator", "_number", "_last", "_crowd",
+        "_stood",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, workers: int = 1) -> None:
@@ -60,6 +68,7 @@ class Reactor(Network):
         self.running = False
         self.shared_turn = TURN
         self.lone_turn = LONE_TURN
+        self.at_work = AT_WORK
         self.allocator = Allocator()
         self.clock.after(LOOK, self._look)
         self._number = 0  # of the turn
@@ -121,8 +130,8 @@ class Reactor(Network):
             self._stood.append(transport)
         return transport
 
-    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
-        return open_datagrams(self.loop, peer, namespace, asker)
+    def datagrams(self, peer: tuple[str, int], namespace: int, lane: int, asker: Asker) -> Datagram:
+        return open_datagrams(self.loop, self.loop.lanes.known[lane], peer, namespace, asker)
 
     def turn(self) -> None:
         """Wait for events, serve them, fire the timers."""
@@ -136,6 +145,8 @@ class Reactor(Network):
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
         self._number += 1
+        if len(events) > 1 and clock.now < self._crowd:
+            events = self._in_order(events)
         for fd, _ in events:
             lane = lanes.known.get(fd)
             if lane is not None:
@@ -155,14 +166,33 @@ class Reactor(Network):
                 sock.close()
         loop.platform.beat()
 
-    def _serve(self, lane: Lane, ready: Ready) -> Ready:
-        """Serve a pod's ready sockets for as long as its turn is; returns those that are left."""
+    def _in_order(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Pods that had nothing of the turn before come first. Of the others each is the first one once: one whose pod
+        has no time left waits."""
+        of, before = self.loop.lanes.of, self._number - 1
+        first: list[tuple[int, int]] = []
+        behind: list[tuple[int, int]] = []
+        for event in events:
+            lane = of(event[0])
+            (behind if lane is not None and lane.served == before else first).append(event)
+        turned = self._number % len(behind) if behind else 0
+        return first + behind[turned:] + behind[:turned]
+
+    def _turn_of(self, lane: Lane, now: float) -> float:
+        """When a pod's turn will be over that begins now, or goes on, while others are at work as well."""
         if lane is not self._last:
             self._last = lane
-            self._crowd = self.clock.now + AT_WORK
+            self._crowd = self.clock.now + self.at_work
+        if lane.served != self._number:
+            lane.served = self._number
+            lane.rest = self.shared_turn
+        return now + lane.rest
+
+    def _serve(self, lane: Lane, ready: Ready) -> Ready:
+        """Serve a pod's ready sockets for as long as its turn is; returns those that are left."""
         monotonic = time.monotonic  # looked up once, and not for each socket
-        start = monotonic()
-        over = start + (self.shared_turn if start < self._crowd else self.lone_turn)
+        now = monotonic()
+        over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -172,9 +202,17 @@ class Reactor(Network):
                 transport.ready(mask)
             except Exception:
                 self._give_up(transport)
-            if monotonic() >= over:
+            before = now
+            now = monotonic()
+            if now - before > self.shared_turn:
+                if transport.portion > MIN_READ:
+                    transport.portion //= 2
+            elif transport.portion < READ_SIZE and (now - before) * QUICK < self.shared_turn:
+                transport.portion *= 2
+            if now >= over:
                 left = ready[index + 1 :]
                 break
+        lane.rest = over - now
         if lane.later and lane.turn != self._number:
             self._go_on(lane, over)
         self.flush()
@@ -255,14 +293,24 @@ class Reactor(Network):
             log.exception("closing it failed, too")
 
     def _serve_watcher(self, fd: int) -> None:
-        """A listener, the socket to control, or one for datagrams."""
-        watcher = self.loop.watchers.get(fd)
+        """A listener or a socket for datagrams, within the turn of its pod: while none of that is left it waits. Or the
+        socket to control."""
+        loop = self.loop
+        watcher, lane = loop.watchers.get(fd), loop.lanes.watching.get(fd)
+        if lane is not None:
+            if lane.served == self._number and lane.rest <= 0.0:
+                return
+            now = time.monotonic()
+            alone = lane is self._last and now >= self._crowd
+            loop.over = now + self.lone_turn if alone else self._turn_of(lane, now)
         try:
             if watcher is not None:
                 watcher.readable()
         except Exception:
             log.exception("serving a %s failed", type(watcher).__name__)
         self.flush()
+        if lane is not None:
+            lane.rest = loop.over - time.monotonic()
 
     def run(self) -> None:
         """Turn until `stop`."""

@@ -7,12 +7,14 @@ from .pipes import Pipe
 
 
 class Served(Transport):
-    """`error` is what a write has met: what the peer sent before is still read."""
+    """`error` is what a write has met: what the peer sent before is still read. `portion` is what one read takes at
+    most: less, where reading is dear."""
 
-    __slots__ = ("fd", "error")
+    __slots__ = ("fd", "error", "portion")
 
     fd: int
     error: OSError | None
+    portion: int
 
     def ready(self, mask: int) -> None:
         """Serve one event of epoll."""

@@ -45,6 +45,7 @@ class SocketTransport(Served):
         self.sock = sock
         self.fd = sock.fileno()
         self.error = None
+        self.portion = READ_SIZE
         self.flow: Flow | None = None  # to the socket that this one is joined to
         self._life = OPEN if established else CONNECTING
         self._reading = READING
@@ -170,7 +171,7 @@ class SocketTransport(Served):
                 size = self.sock.recv_into(self.loop.buffer)
                 data = self.loop.view[:size]
             else:
-                data = self.sock.recv(self.appetite)
+                data = self.sock.recv(self.appetite if self.appetite < self.portion else self.portion)
                 size = len(data)
         except BlockingIOError:
             return

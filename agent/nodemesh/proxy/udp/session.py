@@ -31,6 +31,9 @@ LEAVING: Final = 1.0
 #: Seconds for which the datagrams of a client are dropped that nobody takes; then it is decided again.
 REFUSED: Final = 1.0
 
+#: Hops that a datagram goes on with at most, whatever it came with: as many as Linux gives its own (ip_default_ttl).
+MOST_HOPS: Final = 64
+
 #: Where a client's datagrams come from, and the address of ours that they came to, as the socket gives both:
 #: IPv6 has more in it than address and port.
 Ends = tuple[tuple[Any, ...], bytes]
@@ -98,13 +101,14 @@ class UdpSession(Handler):
     def _open(self, decision: Decision) -> bool:
         """Choose an endpoint, and have a socket to it; False where there is none."""
         pod, record = self.owner.pod, self.record
+        shared, outlet = pod.shared, pod.outlet
         record.route_name, record.rule = decision.name, decision.rule
         found = find(pod, record, decision, None)
         if found is None:
             return False
         self.target, self.host, _ = found
         self.host.begin()
-        shared, endpoint = pod.shared, self.host.endpoint
+        endpoint = self.host.endpoint
         resolved = endpoint if is_literal(endpoint.address) else shared.connector.resolve(endpoint)
         if resolved is None:
             self._give_back((Reason.UPSTREAM_CONNECTION_FAILURE,))
@@ -112,7 +116,7 @@ class UdpSession(Handler):
         address = (resolved.address, resolved.port)
         record.upstream_host = show(address)
         try:
-            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, HeardAnswers(self))
+            self._datagram = shared.network.datagrams(address, outlet.namespace, outlet.lane, HeardAnswers(self))
         except OSError as error:
             record.transport_failure = error.strerror or ""
             self._give_back((Reason.LOCAL_CONNECTION_FAILURE,))
@@ -147,15 +151,20 @@ class UdpSession(Handler):
 
     # === datagrams
 
-    def received(self, data: Buffer) -> None:
-        """From the client."""
-        self._heard = self.owner.pod.shared.clock.now
-        datagram = self._datagram
+    def forward(self, data: Buffer, hops: int) -> None:
+        """From the client, with so many hops left. It goes on with one less, as from a router (RFC 1812, 5.3.1): so one
+        that comes back to a gateway, by whatever way, ends; the record says so once."""
+        datagram, record = self._datagram, self.record
         if datagram is None:
             return
+        if hops <= 1:
+            if Reason.HOPS_USED_UP not in record.reasons:
+                record.reasons += (Reason.HOPS_USED_UP,)
+            return
+        self._heard = self.owner.pod.shared.clock.now
         try:
-            if datagram.send(data):
-                self.record.bytes_received += len(data)
+            if datagram.send(data, min(hops - 1, MOST_HOPS)):
+                record.bytes_received += len(data)
         except OSError as error:
             self.lost(error)
 

@@ -33,8 +33,8 @@ class Sessions(SessionOwner):
         self._largest: Source = {}
         self._looked = -1.0
 
-    def received(self, data: Buffer, entrance: ClientEntrance, ends: Ends) -> None:
-        """A datagram of a client has come."""
+    def received(self, data: Buffer, entrance: ClientEntrance, ends: Ends, hops: int) -> None:
+        """A datagram of a client has come, with so many hops left."""
         session = self._known.get(ends)
         if session is not None and not session.stands:
             session.end()
@@ -47,7 +47,7 @@ class Sessions(SessionOwner):
         self._sources[session.source] = source
         del source[ends]
         source[ends] = session
-        session.received(data)
+        session.forward(data, hops)
 
     def _enter(self, entrance: ClientEntrance, ends: Ends) -> UdpSession | None:
         """A session for a client that has none; None where there cannot be one."""

@@ -326,6 +326,8 @@ class ClusterSource:
     def _touch(self, key: ObjectKey, leaving: bool = False) -> None:
         self._touched[key] = None
         self._unsaved = True
+        if not self._started:
+            return  # the first batch is everything, whenever it came
         haste = Haste.LEAVING if leaving else Haste.ENDPOINTS if key.kind in URGENT else Haste.RULES
         self._debounce.changed(asyncio.get_running_loop().time(), haste)
         if leaving:
@@ -346,8 +348,11 @@ class ClusterSource:
         return SourceChanges(changed, tuple(removed), tuple(problems))
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
-        names = self._names[key.group, key.kind]
-        return next((held[key] for name in names if key in (held := self._held[name])), None)
+        for name in self._names[key.group, key.kind]:
+            item = self._held[name].get(key)
+            if item is not None:
+                return item
+        return None
 
     # the disk
 

@@ -30,7 +30,7 @@ class _Names:
 
     def read(self, resource: Resource, version: str, raw: msgspec.Raw) -> Reading:
         head = read_head(raw).metadata
-        return Reading(key_of_head(resource, head), head, None)
+        return Reading(key_of_head(resource, head), head.resource_version, None)
 
 
 class Definitions:

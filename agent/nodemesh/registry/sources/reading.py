@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sys import intern
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ from ...config.kinds import KINDS
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
+from ...config.straight import load_straight
 from ...config.written import TOOLS
 from ..assemble import CLUSTER_SCOPED, ObjectKey, key_of
 from ..slices import SERVICE_NAME_LABEL
@@ -44,13 +45,19 @@ _NOWHERE = Location("kubernetes")
 _NONE: dict[Any, Any] = {}
 
 
-class Reading(NamedTuple):
-    """One object as it was read. `head` names it as it was written; `item` is None where the object was refused."""
+#: Of an object of which nobody asks more than its key.
+NO_HEAD = ObjectHead()
+
+
+class Reading(msgspec.Struct, gc=False):
+    """One object as it was read, in its version. `item` is None where the object was refused. `head` names it as it was
+    written, where somebody asks: objects of kinds that may be absent, and those with problems."""
 
     key: ObjectKey
-    head: ObjectHead
+    version: str
     item: Object[Any] | None
     problems: tuple[Problem, ...] = ()
+    head: ObjectHead = NO_HEAD
 
 
 class _PodMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,6 +88,11 @@ class ObjectReader:
         """Raises ApiFormatError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
+        item = load_straight(data, resource.group, resource.kind)
+        if item is not None:
+            version = item.meta.resource_version
+            item = slim(item, Location(str(key_of(item))))
+            return Reading(key_of(item), version, item)  # whose strings are held already
         head = read_head(data).metadata
         plain = decode_object(data)
         # In lists both are absent; of metadata-only objects they name the envelope.
@@ -89,9 +101,9 @@ class ObjectReader:
         key = key_of_head(resource, head)
         loaded = load_object(plain, str(key))
         if not loaded.objects:
-            return Reading(key, head, None, loaded.problems)
+            return Reading(key, head.resource_version, None, loaded.problems, head)
         item = slim(loaded.objects[0])
-        return Reading(key_of(item), head, item, loaded.problems)  # whose strings are held already
+        return Reading(key_of(item), head.resource_version, item, loaded.problems, head)
 
     def again(self, resource: Resource, item: Object[Any]) -> Object[Any]:
         """An object that was saved, holding what others have as if it had just been read."""
@@ -124,8 +136,7 @@ class ObjectReader:
             deleting=bool(pod.deletion_timestamp),
         )
         item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE, marks=_NONE)
-        head = ObjectHead(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
-        return Reading(ObjectKey("Pod", meta.namespace, pod.name), head, item)
+        return Reading(ObjectKey("Pod", meta.namespace, pod.name), pod.resource_version, item)
 
 
 def key_of_head(resource: Resource, head: ObjectHead) -> ObjectKey:
@@ -171,11 +182,11 @@ def shared(ports: T, held: dict[T, T]) -> T:
     return held.setdefault(ports, ports)
 
 
-def slim(item: Object[Any]) -> Object[Any]:
-    """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
+def slim(item: Object[Any], place: Location | None = None) -> Object[Any]:
+    """Without what changes or costs memory and matters to nobody: equal means that nothing happened. `place` is where
+    it is from, unless it says so itself."""
     meta = item.meta
-    ours = KINDS[item.group, item.kind].strict
-    every = ours or item.kind in ANNOTATED
+    every = item.kind in ANNOTATED or KINDS[item.group, item.kind].strict
     annotations = _NONE
     if meta.annotations:
         annotations = {
@@ -185,7 +196,7 @@ def slim(item: Object[Any]) -> Object[Any]:
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
     labels = interned(labels) if labels else _NONE
-    spec, location, uid = item.spec, item.location, meta.uid
+    spec, location, uid = item.spec, place or item.location, meta.uid
     if isinstance(spec, EndpointSliceSpec | ServiceSpec):
         uid = ""  # nobody asks
     if isinstance(spec, EndpointSliceSpec):
@@ -212,7 +223,5 @@ def slim(item: Object[Any]) -> Object[Any]:
         uid=uid,
         resource_version="",
         generation=generation,
-        author=meta.author if ours else "",  # of the others nobody asks, and their controllers write without end
-        written=meta.written if ours else 0.0,
     )
     return msgspec.structs.replace(item, meta=slimmed, spec=spec, location=location, marks=item.marks or _NONE)

@@ -286,10 +286,11 @@ class Reflector:
         if event.type in ("ADDED", "MODIFIED"):
             reading = self._reader.read(self.resource, self._versions[0], event.object)
             if self._initial is not None:
+                reading.version = ""  # nobody asks, and of a big cluster it would be held 70,000 times
                 self._initial.append(reading)
                 return
             self._sink.put(self.resource, reading)
-            self._at = reading.head.resource_version
+            self._at = reading.version
             self._good()
             return
         head = read_head(event.object).metadata

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...bounded import Bounded
+from ...bounded import NAMES, Bounded
 from ...reasons import Reason
 from ...registry.snapshot import Protocol
 from ..client import Client
@@ -58,7 +58,9 @@ class ListenerRoutes:
         self._hosts: TablesMemo[tuple[str, str], VirtualHost] = TablesMemo(
             tables, before._hosts if before is not None else None
         )
-        self._by_request: Bounded[tuple[int, str, bytes, bool], VirtualHost | Decision] = Bounded(MAX_REMEMBERED)
+        self._by_request: Bounded[tuple[int, str, bytes, bool], VirtualHost | Decision] = Bounded(
+            MAX_REMEMBERED, 2 * NAMES
+        )
         self._connections: dict[str, ConnectionRules] = {}
 
     def servers(self) -> tuple[GatewayServer, ...]:
@@ -91,7 +93,7 @@ class ListenerRoutes:
         key = (port, sni, authority, secure)
         found = self._by_request.found.get(key)
         if found is None:
-            found = self._by_request.keep(key, self._find(port, authority, sni, secure))
+            found = self._by_request.keep(key, self._find(port, authority, sni, secure), len(authority) + len(sni))
         return found
 
     def _find(self, port: int, authority: bytes, sni: str, secure: bool) -> VirtualHost | Decision:

@@ -8,7 +8,7 @@ LIVE_CODES: dict[str, str] = {
 }
 
 ACROSS_CODES: dict[str, str] = {
-    "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
+    "address-of-another": "A ServiceEntry, or a Service by its externalIPs, claims addresses or a host of another.",
     "bad-candidate": "An annotation with a candidate has errors, and no shadow tries it.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
     "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",

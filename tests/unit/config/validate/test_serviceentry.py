@@ -30,3 +30,16 @@ def test_sockets_are_endpoints_of_one_port_and_of_no_name(told):
         assert entry(told, resolution="STATIC", endpoints=[{"address": address}]) == [
             "bad-address spec.endpoints[0].address"
         ]
+
+
+def test_what_an_entry_stands_for_is_bounded(told):
+    def entry_of(hosts, ports, **spec):
+        named = [{"number": 1000 + n, "name": f"http-{n}", "protocol": "HTTP"} for n in range(ports)]
+        spec = {"hosts": [f"h{n}.com" for n in range(hosts)], "ports": named, "resolution": "STATIC", **spec}
+        return told("ServiceEntry", spec)
+
+    addresses = [f"10.0.{n >> 8}.{n & 255}" for n in range(1000)]
+    endpoints = [{"address": address} for address in addresses]
+    assert entry_of(1, 50, endpoints=endpoints) == entry_of(50, 1, addresses=addresses) == []
+    assert entry_of(1, 51, endpoints=endpoints) == entry_of(51, 1, endpoints=endpoints) == ["too-many spec.endpoints"]
+    assert entry_of(51, 1, addresses=addresses) == ["too-many spec.addresses"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from contextlib import suppress
 
 import pytest
-from tests.unit.proxy.io.ears import Ear, open_to, turn_until
+from tests.unit.proxy.io.ears import Door, Ear, open_to, turn_until
 
 from nodemesh.proxy.io.lane import QUANTUM
-from nodemesh.proxy.io.reactor import AT_WORK
-from nodemesh.proxy.transport import Buffer
+from nodemesh.proxy.io.reactor import AT_WORK, MIN_READ
+from nodemesh.proxy.network import Watcher
+from nodemesh.proxy.transport import READ_SIZE, Buffer
 
 
 def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
@@ -157,3 +160,102 @@ def test_a_lane_outlives_its_pod_until_its_last_socket(reactor):
     ear.transport.close()
     reactor.turn()
     assert lane not in reactor.loop.lanes.known
+
+
+def test_who_had_no_time_in_the_turn_before_comes_first(reactor):
+    log: list[str] = []
+    reactor.at_work = 60.0
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(" crowd", log) for _ in range(QUANTUM)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    for turn in range(1, 6):
+        for client in crowd:
+            client.sendall(b"x")
+        if turn % 2:
+            reactor.turn()
+            assert log == ["received crowd"] * QUANTUM
+        else:
+            single.sendall(b"x")  # what the crowd has to say is there already
+            reactor.turn()
+            assert log == ["received single"] + ["received crowd"] * QUANTUM
+        log.clear()
+
+
+class Caller(Watcher):
+    """A datagram socket that is always readable."""
+
+    def __init__(self, reactor, lane, log, name):
+        self.log, self.name = log, name
+        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.theirs.send(b"x")
+        reactor.loop.watch(self.ours.fileno(), self, False, reactor.loop.lanes.known[lane])
+
+    def readable(self):
+        self.log.append(self.name)
+
+
+def test_all_that_is_done_for_a_pod_is_part_of_its_turn_and_nothing_of_it_is_left_out(reactor):
+    """Its sockets, its new connections and its datagrams: one of them is all of the turn here."""
+    log: list[str] = []
+    reactor.at_work = 60.0
+    many, few = reactor.add_lane(), reactor.add_lane()
+    (talker,) = open_to(reactor, many, Ear(" talker", log))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    door = socket.create_server(("127.0.0.1", 0), backlog=64)
+    newcomers = [Ear() for _ in range(12)]
+    reactor.listen(door, many, Door(*newcomers), ("10.0.0.1", 80))
+    clients = [socket.create_connection(door.getsockname()) for _ in newcomers]
+    callers = [Caller(reactor, many, log, f"caller {number}") for number in range(40)]
+    reactor.shared_turn = reactor.lone_turn = 0.0
+
+    def come():
+        return sum(ear.transport is not None for ear in newcomers)
+
+    for turn in range(1, 13 * len(callers)):
+        if not turn % 7:
+            single.sendall(b"x")
+        talker.sendall(b"x")
+        before = come()
+        reactor.turn()
+        busy = len(log) - log.count("received single") + come() - before
+        assert busy <= 2, "one, and in any case one of the sockets"
+        log.clear()
+        if come() == len(newcomers):
+            break
+    assert come() == len(newcomers)
+    seen: set[str] = set()
+    for _ in range(3 * len(callers)):
+        reactor.turn()
+        seen.update(log)
+    assert len(seen & {caller.name for caller in callers}) == len(callers)
+    for sock in [*clients, *(end for caller in callers for end in (caller.ours, caller.theirs))]:
+        sock.close()
+
+
+class Sizes(Ear):
+    """Notes how much comes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def received(self, data: Buffer) -> None:
+        self.sizes.append(len(data))
+
+
+def test_whose_bytes_are_dear_gets_fewer_at_once_and_more_again_when_they_are_not(reactor):
+    ear = Sizes()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    client.setblocking(False)
+    reactor.shared_turn = -1.0  # everything takes longer
+    for _ in range(12):
+        with suppress(BlockingIOError):
+            client.sendall(b"x" * READ_SIZE)
+        reactor.turn()
+    sizes = ear.sizes
+    assert sizes[:5] == [READ_SIZE >> shift for shift in range(5)] and set(sizes[5:]) == {MIN_READ}
+    reactor.shared_turn = 60.0
+    sizes.clear()
+    for _ in range(8):
+        reactor.turn()
+    assert sizes[:5] == [MIN_READ << shift for shift in range(5)] and max(sizes) == READ_SIZE
