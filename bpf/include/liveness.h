@@ -34,8 +34,9 @@ static inline int heartbeat_fresh(const struct settings *current)
 			break;
 		u32 index = slot;
 		u64 *beat = heartbeats.lookup(&index);
-		/* Beaten after `now` was read: fresh as well, not some centuries old. */
-		if (beat && (*beat >= now || now - *beat < current->heartbeat_limit))
+		/* Zero: stopped, which is no time, however short the kernel has been up. Beaten after `now` was read: fresh as
+		 * well, not some centuries old. */
+		if (beat && *beat && (*beat >= now || now - *beat < current->heartbeat_limit))
 			return 1;
 	}
 	return 0;

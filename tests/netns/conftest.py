@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.netns import apps
+from tests.netns.apps import PATIENCE, App
 from tests.netns.mesh import clean_mesh, client_pod, own_lab, shared_mesh  # noqa: F401 (fixtures)
 
 from nodemesh.datapath import cgroups, namespaces
@@ -26,9 +27,7 @@ from nodemesh.routing.frontend import Frontend
 
 BPF_DIR = Path(__file__).parents[2] / "bpf"
 
-#: Seconds that either side waits for the other, and for which a test's beat counts as fresh: a machine that is busy, or
-#: interpreted, takes long to start an app.
-PATIENCE = 90.0
+#: Seconds for which a test's beat counts as fresh.
 HEARTBEAT_LIMIT = PATIENCE
 
 _SERVER = """
@@ -77,7 +76,7 @@ def node() -> Iterator[Node]:
         pods = [lab.pod(name, labels={"app": name}) for name in ("client", "first", "second")]
         service, own = (lab.service(name, ports=[80], selector={"app": name}) for name in ("first", "client"))
         for pod in pods:
-            pod.popen(["python3", "-c", _SERVER, pod.name])
+            apps.start(pod, _SERVER, pod.name)
             pod.wait_listening(80)
         pins = Pins(lab.bpffs, LAYOUT)
         load(BPF_DIR, pins)
@@ -116,7 +115,7 @@ class Enrolled:
         """What an app of the pod gets: [answer, peer's address, peer's port], or [the error's name]."""
         return dial(self.pod, address, port, family)
 
-    def start_dial(self, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
+    def start_dial(self, address: str, port: int = 80, family: str = "") -> App:
         return start_dial(self.pod, address, port, family)
 
     def answer(self, listener: str = "127.0.0.1", text: bytes = b"proxy") -> tuple[str, int] | None:
@@ -139,9 +138,9 @@ class View:
         return self._frontends
 
 
-def start_dial(pod: LabPod, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
+def start_dial(pod: LabPod, address: str, port: int = 80, family: str = "") -> App:
     chosen = family or ("AF_INET6" if ":" in address else "AF_INET")
-    return pod.popen(["python3", "-c", _DIAL, chosen, address, str(port)], stdout=subprocess.PIPE, text=True)
+    return apps.start(pod, _DIAL, chosen, address, str(port))
 
 
 def dial(pod: LabPod, address: str, port: int = 80, family: str = "") -> list[str]:
@@ -149,8 +148,8 @@ def dial(pod: LabPod, address: str, port: int = 80, family: str = "") -> list[st
     return finish(start_dial(pod, address, port, family))
 
 
-def finish(process: subprocess.Popen[str]) -> list[str]:
-    return process.communicate(timeout=PATIENCE)[0].split()
+def finish(app: App) -> list[str]:
+    return app.finish().split()
 
 
 @contextmanager

@@ -1,16 +1,23 @@
 """Which connections of a pod are the mesh's: what its annotations leave out passes untouched, live, in every family."""
 
 import errno
+from dataclasses import replace
 
 import pytest
-from tests.netns.conftest import finish
+from tests.netns.conftest import BPF_DIR, HEARTBEAT_LIMIT, enrol, finish
 from tests.netns.test_datapath_redirect import WAYS
 
 from nodemesh.config.capture import EVERYTHING, Capture
 from nodemesh.datapath import counters
 from nodemesh.datapath.capture import Captures
-from nodemesh.datapath.maps import LAYOUTS, EntryMode, Hook, ServiceEntry
+from nodemesh.datapath.loader import load
+from nodemesh.datapath.maps import LAYOUT, EntryMode, Hook, Maps, ServiceEntry
+from nodemesh.datapath.pins import Pins
+from nodemesh.datapath.uninstall import uninstall
 from nodemesh.reasons import Reason
+
+#: Places of a map that is soon full.
+ROOM = 64
 
 
 @pytest.fixture
@@ -74,13 +81,24 @@ def test_equal_pods_share_a_set_and_the_last_one_takes_it_along(maps, captures):
     assert list(maps["ranges"].keys()) == []
 
 
-def test_a_full_map_keeps_what_held_before(node, client, maps, captures):
-    captures.set(client.cookie, Capture(exclude_ports=(80,)))
-    places = range(LAYOUTS["ranges"].size)
-    many = Capture(exclude_ranges=tuple(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32" for n in places))
-    with pytest.raises(OSError) as caught:
-        captures.set(client.cookie, many)
-    assert caught.value.errno == errno.ENOSPC
-    assert len(list(maps["ranges"].keys())) == 2
-    client.serve(node.service.addresses[0], ServiceEntry(EntryMode.PROXY))
-    assert client.dial(node.service.addresses[0])[0] == "first"
+@pytest.fixture
+def small(node):
+    """The node with room for few ranges."""
+    pins = Pins(node.lab.bpffs.with_name(node.lab.bpffs.name + "-ranges"), LAYOUT)
+    load(BPF_DIR, pins, {"ranges": ROOM})
+    yield replace(node, pins=pins)
+    uninstall(pins)
+
+
+def test_a_full_map_keeps_what_held_before(small):
+    vip = small.service.addresses[0]
+    with Maps(small.pins) as maps, enrol(small, maps, small.client) as client:
+        maps.configure(HEARTBEAT_LIMIT)
+        captures = Captures(maps)
+        captures.set(client.cookie, Capture(exclude_ports=(80,)))
+        with pytest.raises(OSError) as caught:
+            captures.set(client.cookie, Capture(exclude_ranges=tuple(f"10.0.0.{n}/32" for n in range(ROOM))))
+        assert caught.value.errno == errno.ENOSPC
+        assert len(list(maps["ranges"].keys())) == 2
+        client.serve(vip, ServiceEntry(EntryMode.PROXY))
+        assert client.dial(vip)[0] == "first"

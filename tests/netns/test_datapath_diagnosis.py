@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
-from tests.netns.conftest import PATIENCE
+from tests.netns import apps
+from tests.netns.apps import PATIENCE
 from tests.netns.test_datapath_traffic import balance
 
 from nodemesh.datapath import namespaces
@@ -54,12 +53,10 @@ def asking(node, client, maps):
     """A pod's connections to a service by IPv4, IPv6 and a mapped address, and one past it; has one of them ask."""
     v4, v6 = sorted(node.service.addresses, key=lambda one: ":" in one)
     balance(maps, node.service.addresses, *((one, 83) for one in node.second.record.ips))
-    server = node.second.popen([sys.executable, "-c", _ANSWER])
+    server = apps.start(node.second, _ANSWER)
     node.second.wait_listening(83)
     dialled = [("AF_INET", v4), ("AF_INET6", v6), ("AF_INET6", f"::ffff:{v4}"), ("AF_INET", node.second.ip)]
-    process = client.pod.popen(
-        [sys.executable, "-c", _ASK, json.dumps(dialled)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = apps.start(client.pod, _ASK, json.dumps(dialled))
     assert process.stdout.readline() == "ready\n"
 
     def tell(number, size):
@@ -70,7 +67,6 @@ def asking(node, client, maps):
     yield tell
     for one in (process, server):
         one.kill()
-        one.communicate()
 
 
 def found_when(client, maps, condition):

@@ -6,7 +6,8 @@ import socket
 import threading
 
 import pytest
-from tests.netns.conftest import BPF_DIR, PATIENCE
+from tests.netns import apps
+from tests.netns.conftest import BPF_DIR
 
 from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.attach import attach, attached
@@ -40,7 +41,7 @@ ASK = """
 import socket, sys
 family, address, port, way = sys.argv[1:]
 sock = socket.socket(getattr(socket, family), socket.SOCK_DGRAM)
-sock.settimeout(3)
+sock.settimeout(90)
 try:
     if way == "connected":
         sock.connect((address, int(port)))
@@ -60,11 +61,10 @@ FAMILIES = {"v4": ("AF_INET", "{}", 0), "mapped": ("AF_INET6", "::ffff:{}", 0), 
 
 @pytest.fixture(scope="module")
 def nameserver(node):
-    process = node.first.popen(["python3", "-c", SERVER], stdout=-1, text=True)
+    process = apps.start(node.first, SERVER)
     assert process.stdout.readline() == "up\n"
     yield node.first.record.ips
     process.kill()
-    process.communicate()
 
 
 class Answers:
@@ -112,7 +112,7 @@ def captured(node, client, maps, nameserver):
 
 
 def ask(client, address, way, family="AF_INET", port=53):
-    return client.pod.python(ASK, family, address, str(port), way).split()
+    return apps.run(client.pod, ASK, family, address, str(port), way).split()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -143,13 +143,13 @@ def test_a_socket_that_outlives_the_mesh_asks_the_clusters_server_next(captured,
     """RC-20, RC-21: each query of an unconnected socket is decided afresh."""
     code = (
         "import socket, sys\n"
-        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(3)\n"
+        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(90)\n"
         "for line in sys.stdin:\n"
         "    sock.sendto(b'query', (sys.argv[1], 53))\n"
         "    answer, peer = sock.recvfrom(512)\n"
         "    print(answer.decode(), peer[0], flush=True)\n"
     )
-    process = captured.pod.popen(["python3", "-c", code, nameserver[0]], stdin=-1, stdout=-1, text=True)
+    process = apps.start(captured.pod, code, nameserver[0])
 
     def again():
         process.stdin.write("\n")
@@ -161,15 +161,14 @@ def test_a_socket_that_outlives_the_mesh_asks_the_clusters_server_next(captured,
     assert again() == ["cluster", nameserver[0]]
     captured.heartbeat.beat()
     assert again() == ["mesh", nameserver[0]]
-    process.stdin.close()
-    process.wait(PATIENCE)
+    assert process.finish() == ""
 
 
 #: Asks each server through one socket before it listens to any; tells who answered what.
 ASK_ALL = """
 import socket, sys
 sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-sock.settimeout(3)
+sock.settimeout(90)
 for address in sys.argv[1:]:
     sock.sendto(b"query", (address, 53))
 for address in sys.argv[1:]:
@@ -183,7 +182,7 @@ def test_one_socket_asks_several_servers_at_once(node, captured, nameserver):
     strangers = [f"10.244.0.{number}" for number in (201, 202)]
     servers = [nameserver[1], *strangers, node.second.record.ips[0], nameserver[0]]
     dialled = [address if ":" in address else f"::ffff:{address}" for address in servers]
-    answers = captured.pod.python(ASK_ALL, *dialled).splitlines()
+    answers = apps.run(captured.pod, ASK_ALL, *dialled).splitlines()
     assert sorted(answers) == sorted([*(f"mesh {address}" for address in servers[:4]), f"cluster {nameserver[0]}"])
 
 
@@ -229,7 +228,7 @@ for address, port in ((sys.argv[1], 53), ("127.0.0.1", 54)):
 
 
 def test_a_socket_that_connects_to_something_else_is_seen_to(captured, nameserver):
-    assert captured.pod.python(RECONNECT, nameserver[0]).split() == [nameserver[0], "53", "127.0.0.1", "54"]
+    assert apps.run(captured.pod, RECONNECT, nameserver[0]).split() == [nameserver[0], "53", "127.0.0.1", "54"]
 
 
 def test_an_upgrade_knows_the_servers_that_pods_have_asked(node, maps):

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 from msgspec.structs import replace
+from tests.netns import apps
 from tests.netns.conftest import View
 
 from nodemesh.datapath import counters
@@ -53,7 +54,7 @@ def frontend(node, *destinations: tuple[Cluster | None, int]):
 
 
 def dial_many(client, address, count, family="AF_INET"):
-    return Counter(client.pod.python(MANY, family, address, str(count)).split())
+    return Counter(apps.run(client.pod, MANY, family, address, str(count)).split())
 
 
 def test_connections_are_spread_by_weight(node, client, maps):

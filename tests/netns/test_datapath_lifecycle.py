@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.netns import apps
 from tests.netns.conftest import BPF_DIR, PATIENCE, dial, enrol, finish
 
 from nodemesh.datapath import bpf, bpffs, cgroups
@@ -199,7 +200,7 @@ def test_connections_under_way_survive_a_detach(node, maps):
     )
     with enrol(node, maps, node.client) as app:
         app.serve(vip, ServiceEntry(EntryMode.PROXY))
-        process = app.pod.popen(["python3", "-c", code], stdout=subprocess.PIPE, text=True)
+        process = apps.start(app.pod, code)
         listener = app.listeners["127.0.0.1"]
         listener.settimeout(PATIENCE)
         accepted, _ = listener.accept()

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 
 import pytest
+from tests.netns import apps
 from tests.netns.conftest import HEARTBEAT_LIMIT, PATIENCE, dial, enrol, finish
 
 from nodemesh.datapath import bpf, counters, namespaces
@@ -56,7 +57,7 @@ for _ in range({total}):
         assert sock.recv(9) == b"proxy"
 print("done")
 """
-    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    process = apps.start(proxied.pod, code)
     told = [proxied.answer(listener) for _ in range(total)]
     assert finish(process) == ["done"]
     assert told == [(vip, 80)] * total
@@ -78,7 +79,7 @@ def test_a_record_is_taken_once(node, proxied):
 def test_what_an_app_sent_before_it_closed_still_finds_its_way(node, proxied, maps):
     """The app is gone before the proxy accepts."""
     vip = node.service.addresses[0]
-    proxied.pod.python(f"import socket\nwith socket.create_connection(({vip!r}, 80)) as sock: sock.sendall(b'bye')")
+    apps.run(proxied.pod, f"import socket\nwith socket.create_connection(({vip!r}, 80)) as sock: sock.sendall(b'bye')")
     listener = proxied.listeners["127.0.0.1"]
     listener.settimeout(PATIENCE)
     accepted, peer = listener.accept()
@@ -92,11 +93,11 @@ def test_a_listener_that_closes_with_connections_in_its_backlog_leaves_no_record
     vip = node.service.addresses[0]
     code = (
         "import socket\n"
-        f"sock = socket.create_connection(({vip!r}, 80), 5)\n"
+        f"sock = socket.create_connection(({vip!r}, 80), 90)\n"
         "print('connected', flush=True)\n"
         "try:\n    sock.recv(9)\nexcept OSError as error:\n    print(type(error).__name__)"
     )
-    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    process = apps.start(proxied.pod, code)
     assert process.stdout.readline() == "connected\n"
     assert len(list(maps["flows"].keys())) == 1
     proxied.listeners["127.0.0.1"].close()
@@ -112,7 +113,7 @@ def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, ma
         "sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
         "sock.close()"
     )
-    proxied.pod.python(code)
+    apps.run(proxied.pod, code)
     listener = proxied.listeners["127.0.0.1"]
     listener.settimeout(PATIENCE)
     accepted, peer = listener.accept()
@@ -133,10 +134,10 @@ def test_an_app_that_is_bound_to_its_pods_address_is_redirected(node, proxied):
     vip = node.service.addresses[0]
     code = (
         "import socket\n"
-        f"sock = socket.create_connection(({vip!r}, 80), 5, source_address=({node.client.ip!r}, 0))\n"
+        f"sock = socket.create_connection(({vip!r}, 80), 90, source_address=({node.client.ip!r}, 0))\n"
         "print(sock.recv(9).decode(), sock.getsockname()[0])"
     )
-    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    process = apps.start(proxied.pod, code)
     assert proxied.answer() == (vip, 80)
     assert finish(process) == ["proxy", node.client.ip]
 
@@ -184,6 +185,13 @@ def test_a_heartbeat_grows_old(node, proxied, maps):
     deadline = time.monotonic() + 0.2
     while time.monotonic() < deadline:
         time.sleep(0.01)
+    assert proxied.dial(vip) == ["first", vip, "80"]
+
+
+def test_a_heart_that_was_stopped_is_late_on_a_machine_that_has_just_started_too(node, proxied, maps):
+    vip = node.service.addresses[0]
+    maps.configure(heartbeat_limit=1e8)  # longer than any machine is up
+    proxied.heartbeat.stop()
     assert proxied.dial(vip) == ["first", vip, "80"]
 
 
@@ -281,7 +289,7 @@ def test_udp_is_left_alone(node, proxied):
         "import socket\nsock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         f"sock.connect(({node.service.addresses[0]!r}, 80)); print(sock.getpeername()[0])"
     )
-    assert proxied.pod.python(code).strip() == node.service.addresses[0]
+    assert apps.run(proxied.pod, code).strip() == node.service.addresses[0]
 
 
 def test_the_very_first_connection_of_a_new_pod_is_right(node, maps):
@@ -304,9 +312,9 @@ def test_a_non_blocking_connect_is_redirected(node, proxied):
     code = (
         "import select, socket\nsock = socket.socket(); sock.setblocking(False)\n"
         f"code = sock.connect_ex(({vip!r}, 80))\n"
-        "select.select([], [sock], [], 5); print(code, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))\n"
-        "select.select([sock], [], [], 5)"
+        "select.select([], [sock], [], 90); print(code, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))\n"
+        "select.select([sock], [], [], 90)"
     )
-    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    process = apps.start(proxied.pod, code)
     assert proxied.answer() == (vip, 80)
     assert finish(process) == [str(errno.EINPROGRESS), "0"]

@@ -1,18 +1,22 @@
 """RC-09: the torture passes on this kernel, says what is wrong where something is, and leaves nothing."""
 
 import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.netns.conftest import BPF_DIR, PATIENCE, finish
 from tests.netns.test_datapath_lifecycle import ONE, programs_at
 
-from nodemesh.datapath import bpf, loader
+from nodemesh.datapath import bpf, cgroups, loader
 from nodemesh.datapath.attach import attach, attached, attached_pods, detach
 from nodemesh.datapath.hooks import QUEUE_DEPTH, SK_MSG, SOCKMAP_PROGRAMS
 from nodemesh.datapath.loader import LoadError, load_sockmap
 from nodemesh.datapath.maps import FLOW, PAIR, End, EntryMode, Maps, PodFlag, ServiceEntry
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.sockmap import sweep
+from nodemesh.datapath.torture import run
 from nodemesh.datapath.torture.run import torture
 from nodemesh.node.platform import EbpfPlatform
 
@@ -32,7 +36,7 @@ def pins(node) -> Pins:
 def tortured(pins, node, maps):
     maps.configure(heartbeat_limit=60)
 
-    def run(scale: float):
+    def tortured(scale: float):
         verdict = torture(pins, node.lab.cgroup_root, beat=True, scale=scale)
         assert attached_pods(pins) == set() and maps.enrolled() == {}
         assert not any(list(maps[name].keys()) for name in ("services", "pairs"))
@@ -41,20 +45,24 @@ def tortured(pins, node, maps):
         assert not list(node.lab.cgroup_root.glob("nodemesh-torture-*"))
         return verdict
 
-    return run
+    return tortured
 
 
 def test_it_passes_with_more_of_everything(tortured):
-    verdict = tortured(3.0)
+    verdict = tortured(2.0)
     assert verdict.wrong == ""
     assert verdict.gain > 0.0, "it was measured; how much it is stands in the bench"
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"),
-    [(1, "ask how much there is, non-blocking app: "), (0, "half-close, non-blocking app: ")],
+    ("verdict", "sentences"),
+    [
+        # Where the acknowledgement of each first request is late, connections stay on TCP, and that is what is wrong.
+        (1, ("ask how much there is, non-blocking app: ", "no message skipped TCP")),
+        (0, ("half-close, non-blocking app: ",)),
+    ],
 )
-def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, verdict, words):
+def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, verdict, sentences):
     """Another program in the place of ours: one that lets all pass, one that drops all."""
     ours = bpf.get(pins.programs / SK_MSG.name)
     other = bpf.program_load(_SK_MSG, SK_MSG.attach_type, VERDICTS[verdict])
@@ -65,7 +73,24 @@ def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, ve
         bpf.program_attach(ours, maps["sockets"].fd, SK_MSG.attach_type)
         os.close(ours)
         os.close(other)
-    assert words in found.wrong and not found.worthwhile
+    assert found.wrong.startswith(sentences) and not found.worthwhile
+
+
+def test_a_kernel_that_lets_no_call_return_is_told_of(node, tortured, monkeypatch):
+    """As an app that is stopped, which answers as little."""
+    monkeypatch.setattr(run, "LONGEST", 1.0)
+
+    def stop():
+        while True:
+            for cgroup in node.lab.cgroup_root.glob("nodemesh-torture-*"):
+                for pid in cgroups.pids(cgroup):
+                    os.kill(pid, signal.SIGSTOP)
+                    return
+            time.sleep(0.005)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(stop)
+        assert tortured(100.0).wrong == "the test's process has said nothing for 1 s"
 
 
 def test_hooks_for_sockmap_come_and_go_beside_the_others(node, pins):

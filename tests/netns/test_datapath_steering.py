@@ -5,7 +5,8 @@ import struct
 import time
 
 import pytest
-from tests.netns.conftest import PATIENCE
+from tests.netns import apps
+from tests.netns.conftest import finish
 
 from nodemesh.datapath import steering
 from nodemesh.datapath.maps import FLOW, ORIGIN, EntryMode, pack_address
@@ -41,7 +42,7 @@ def record(maps, cookie, address, age=0.0):
 
 
 def own(client, family):
-    return client.pod.python(DIAL, family, FAMILIES[family], str(SOURCE_PORT), timeout=PATIENCE).strip()
+    return apps.run(client.pod, DIAL, family, FAMILIES[family], str(SOURCE_PORT)).strip()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -51,9 +52,9 @@ def test_only_what_is_recorded_is_steered(client, maps, family):
     record(maps, client.cookie + 1, address)  # another namespace's
     assert own(client, family) == "client"
     record(maps, client.cookie, address)
-    process = client.pod.popen(["python3", "-c", DIAL, family, address, str(SOURCE_PORT)], stdout=-1, text=True)
+    process = apps.start(client.pod, DIAL, family, address, str(SOURCE_PORT))
     assert client.answer(address) == ("192.0.2.7", 7)
-    assert process.communicate(timeout=PATIENCE)[0].strip() == "proxy"
+    assert finish(process) == ["proxy"]
     assert own(client, family) == "client"
 
 

@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.netns import apps
 from tests.netns.conftest import PATIENCE, View
 
 from nodemesh.datapath import traffic
@@ -93,7 +94,7 @@ def test_bytes_cost_no_calls(node, client, maps):
     """A connection's program runs at its changes of state, not for its segments."""
     vip = node.service.addresses[0]
     balance(maps, (vip,), (node.second.ip, 82))
-    server = node.second.popen(["python3", "-c", _SENDER])
+    server = apps.start(node.second, _SENDER)
     node.second.wait_listening(82)
     ask = f"import socket\ns = socket.create_connection(({vip!r}, 80))\ns.sendall(b'SIZE')\nwhile s.recv(1 << 16): pass"
     switch = Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -103,7 +104,7 @@ def test_bytes_cost_no_calls(node, client, maps):
         runs = []
         for size in ("1", "67108864"):
             began = sockops_runs(node)
-            client.pod.python(ask.replace("SIZE", size))
+            apps.run(client.pod, ask.replace("SIZE", size))
             sums_when(maps, lambda sums: any(one.closed for one in sums.values()))
             runs.append(sockops_runs(node) - began)
     finally:

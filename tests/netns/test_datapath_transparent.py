@@ -1,9 +1,8 @@
 """What an app sees of the redirect: nothing. However it dials, it finds the addresses that it would find without us."""
 
-import subprocess
-
 import pytest
-from tests.netns.conftest import PATIENCE, finish
+from tests.netns import apps
+from tests.netns.conftest import finish
 
 from nodemesh.datapath.maps import BACKEND_KEY, Backend, EntryMode, ServiceEntry, pack_address
 
@@ -55,7 +54,7 @@ def test_an_app_sees_what_it_dialled_and_its_own_address(node, client, maps, mod
     vip, own = node.service.addresses[index], node.client.record.ips[index]
     client.serve(vip, ServiceEntry(mode, **to_first(maps, node, index) if mode is EntryMode.KERNEL else {}))
     arguments = (name, form.format(vip), form.format(own), "80", way)
-    process = client.pod.popen(["python3", "-c", APP, *arguments], stdout=subprocess.PIPE, text=True)
+    process = apps.start(client.pod, APP, *arguments)
     expected = "first"
     if mode is EntryMode.PROXY and way != "device":
         expected = "proxy"
@@ -92,9 +91,7 @@ def test_no_connection_meets_itself(node, client, family, ports):
     name, form, index = FAMILIES[family]
     vip = node.service.addresses[index]
     client.serve(vip, ServiceEntry(EntryMode.PROXY))
-    process = client.pod.popen(
-        ["python3", "-c", ITSELF, name, form.format(vip), str(ports)], stdout=subprocess.PIPE, text=True
-    )
+    process = apps.start(client.pod, ITSELF, name, form.format(vip), str(ports))
     assert client.answer(("127.0.0.1", "::1")[index]) == (vip, 80)
     assert finish(process) == ["proxy"]
 
@@ -148,6 +145,6 @@ def test_connections_share_no_destination(node, client, family):
     for peer in peers:
         client.serve(peer, ServiceEntry(EntryMode.PROXY))
     own = form.format(node.client.record.ips[index])
-    assert client.pod.python(FEW_PORTS, name, *map(form.format, peers), own, timeout=PATIENCE).strip() == "34"
+    assert apps.run(client.pod, FEW_PORTS, name, *map(form.format, peers), own).strip() == "34"
     told = [client.answer(("127.0.0.1", "::1")[index]) for _ in range(34)]
     assert sorted(told) == sorted((peer, 80) for peer in peers for _ in range(17))

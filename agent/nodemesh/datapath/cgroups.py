@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 #: Directories between the mount and a pod's: kubelet's own parents (kind nests them), kubepods, the QoS class.
 _DEPTH = 6
+
+#: Cgroups of a pod in which its processes are looked for: it may make as many as it likes.
+_MOST = 1000
 
 
 class NoCgroup2(Exception):
@@ -33,8 +37,8 @@ def pod_directory_names(uid: str) -> tuple[str, ...]:
     return (f"pod{uid}", f"-pod{uid.replace('-', '_')}.slice")
 
 
-#: A pod's directory under either driver, by the uid at its end.
-_POD = re.compile(r"(.*-)?pod[0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}(\.slice)?")
+#: A pod's directory under either driver, by the uid at its end; a static pod's has no dashes.
+_POD = re.compile(r"(.*-)?pod[0-9a-f]{8}([-_]?[0-9a-f]{4}){3}[-_]?[0-9a-f]{12}(\.slice)?")
 
 
 def all_pods(root: Path) -> list[Path]:
@@ -64,7 +68,8 @@ def find_pods(root: Path, uids: set[str]) -> dict[str, Path]:
 
 
 def _walk(root: Path, depth: int) -> Iterator[Path]:
-    """Directories under `root`, those of a level before the next; what vanishes meanwhile is left out."""
+    """Directories under `root`, those of a level before the next; what vanishes meanwhile is left out. What is inside a
+    pod's is the pod's own affair: it may make cgroups there, as many as it likes and by the name of another pod."""
     level = [root]
     for _ in range(depth):
         below: list[Path] = []
@@ -75,13 +80,13 @@ def _walk(root: Path, depth: int) -> Iterator[Path]:
             except OSError:
                 continue
         yield from below
-        level = below
+        level = [directory for directory in below if not _POD.fullmatch(directory.name)]
 
 
 def pids(cgroup: Path) -> Iterator[int]:
     """The processes of the subtree. A pod's own cgroup.procs is usually empty: they live in its containers'. Those of
     other pid namespaces, which the kernel shows as 0, are left out."""
-    for directory, _, _ in os.walk(cgroup):
+    for directory, _, _ in islice(os.walk(cgroup), _MOST):
         try:
             listed = (Path(directory) / "cgroup.procs").read_text().split()
         except OSError:  # removed meanwhile, or a threaded domain

@@ -330,10 +330,12 @@ class Maps:
         self["pods"].update(U64.pack(netns), POD.pack(view, flags, own4, own6))
 
     def withdraw(self, netns: int) -> bool:
-        """Have the namespace's connections pass from now on; whether it was enrolled."""
+        """Have the namespace's connections pass from now on; whether it was enrolled. Its queries take slots as long as
+        it is."""
+        enrolled = self["pods"].delete(U64.pack(netns))
         for slot in range(NAMESERVERS):
             self["nameservers"].delete(NAMESERVER_KEY.pack(netns, slot))
-        return self["pods"].delete(U64.pack(netns))
+        return enrolled
 
     def enrolled(self) -> dict[int, int]:
         """View by netns cookie."""

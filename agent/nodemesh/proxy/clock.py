@@ -172,25 +172,25 @@ class Alarm:
     """A moment that is set again and again, mostly to a later one, as with each request of a connection. The timer
     behind it is only touched where it would ring too late, so that setting and clearing cost next to nothing."""
 
-    __slots__ = ("_clock", "_due", "_callback", "_timer", "_rings")
+    __slots__ = ("due", "_clock", "_callback", "_timer", "_rings")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._due = 0.0  # 0: not set
+        self.due = 0.0  # 0: not set
         self._callback: Callable[[], None] = spent
         self._timer: Timer | None = None
         self._rings = 0.0  # when the timer does
 
     def set(self, delay: float, callback: Callable[[], None]) -> None:
         """Call back in `delay` seconds, and no more at the moment that was set before."""
-        self._due = self._clock.now + delay
+        self.due = self._clock.now + delay
         self._callback = callback
-        if self._timer is None or self._due < self._rings:
+        if self._timer is None or self.due < self._rings:
             self._arm()
 
     def clear(self) -> None:
         """Do not call back."""
-        self._due = 0.0
+        self.due = 0.0
         self._callback = spent
 
     def close(self) -> None:
@@ -203,14 +203,14 @@ class Alarm:
     def _arm(self) -> None:
         if self._timer is not None:
             self._clock.cancel(self._timer)
-        self._rings = self._due
-        self._timer = self._clock.after(self._due - self._clock.now, self._ring)
+        self._rings = self.due
+        self._timer = self._clock.after(self.due - self._clock.now, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
-        if self._due > self._clock.now:
+        if self.due > self._clock.now:
             self._arm()
-        elif self._due:
+        elif self.due:
             callback = self._callback
             self.clear()
             callback()

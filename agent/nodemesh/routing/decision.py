@@ -17,11 +17,16 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeaderOp(Value, frozen=True, kw_only=True):
-    """Set or add one header; `formatted` says that the value has %COMMAND% operators to be expanded."""
+    """Set or add one header; `formatted`: the value has %COMMAND% operators. Others that say anything have a `line`."""
 
     name: bytes  # lower case
     value: bytes
     formatted: bool = False
+    line: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.value and not self.formatted:
+            msgspec.structs.force_setattr(self, "line", self.name + b": " + self.value)
 
 
 class HeaderOps(Value, frozen=True, kw_only=True):
@@ -49,8 +54,7 @@ class CookieAttribute(Value, frozen=True, kw_only=True):
 
 
 class HashPolicy(Value, frozen=True, kw_only=True):
-    """Where a consistent hash gets its key; exactly one of header, cookie, query and source_ip is set. A `cookie_ttl`
-    (0 for a session cookie) has the proxy make the cookie where it is missing."""
+    """Where a consistent hash gets its key, which is one of these. With a `cookie_ttl` (0: a session's) we make it."""
 
     header: bytes = b""
     cookie: bytes = b""

@@ -199,7 +199,7 @@ def query_value(query: bytes, key: bytes) -> bytes | None:
 class MatchRow:
     """One way into a rule: what the request must be like, and the decision then."""
 
-    __slots__ = ("checks", "decision", "entry", "path_kind", "path_value", "uri", "wants_path")
+    __slots__ = ("checks", "decision", "entry", "name", "path_kind", "path_value", "uri", "value", "wants_path")
 
     def __init__(self, uri: TextMatch | None, checks: tuple[Check, ...], decision: Decision, entry: int) -> None:
         self.decision = decision
@@ -209,6 +209,10 @@ class MatchRow:
         self.path_value = self.uri.value if self.uri is not None else b""
         self.wants_path = self.path_kind in (PREFIX, EXACT, SEGMENTS)  # one that begins with that value
         self.checks = checks
+        # Most rows want a header to have some value, and most requests have another one: told before all else.
+        exact = next((check for check in checks if check.exact_header), None)
+        self.name = exact.key if exact is not None else b""
+        self.value = exact.match.value if exact is not None else b""
 
     def matches(self, request: Request) -> bool:
         uri = self.uri
@@ -299,6 +303,8 @@ class VirtualHost:
                 rows = self._narrow(block, path)
                 spent += len(path)
             for row in rows:
+                if row.name and single and headers.get(row.name) != row.value:
+                    continue
                 kind = row.path_kind
                 if kind == PREFIX:
                     if not path.startswith(row.path_value):

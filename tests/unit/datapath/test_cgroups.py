@@ -35,6 +35,23 @@ def test_a_pod_that_the_kubelet_has_not_made_is_not_found(tmp_path):
     assert cgroups.find_pods(tmp_path, {UID}) == {}
 
 
+STATIC = "0a1b2c3d4e5f67890123456789abcdef"  # of a static pod
+
+
+@pytest.mark.parametrize("inside", [f"pod{UID.replace('0a1b', 'ffff')}", f"kubepods-burstable-pod{STATIC}.slice"])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_nothing_inside_a_pod_is_another_one(tmp_path, layout, inside):
+    """A pod whose cgroup is its own to write (cgroup_writable of containerd) may give its cgroups any name."""
+    true = tmp_path / layout
+    own = true.with_name(inside)
+    (own / "container" / f"pod{UID}").mkdir(parents=True)
+    (own / f"x-pod{UNDERSCORED}.slice").mkdir()
+    assert cgroups.find_pod(tmp_path, UID) is None and cgroups.find_pods(tmp_path, {UID}) == {}
+    (true / "container" / f"pod{UID}").mkdir(parents=True)
+    assert cgroups.find_pod(tmp_path, UID) == true and cgroups.find_pods(tmp_path, {UID}) == {UID: true}
+    assert set(cgroups.all_pods(tmp_path)) == {true, own}
+
+
 def test_processes_are_those_of_the_whole_subtree(tmp_path):
     container = tmp_path / "pod" / "container"
     container.mkdir(parents=True)
@@ -42,6 +59,13 @@ def test_processes_are_those_of_the_whole_subtree(tmp_path):
     (container / "cgroup.procs").write_text(f"0\n{os.getpid()}\n")
     assert list(cgroups.pids(tmp_path / "pod")) == [os.getpid()]
     assert list(cgroups.pids(tmp_path / "gone")) == []
+
+
+def test_a_pod_with_very_many_cgroups_is_looked_through_for_a_while(tmp_path):
+    for number in range(1200):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "cgroup.procs").write_text(f"{number + 1}\n")
+    assert len(list(cgroups.pids(tmp_path))) == 999  # and the pod's own directory
 
 
 @pytest.mark.parametrize(

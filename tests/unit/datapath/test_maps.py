@@ -3,15 +3,19 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nodemesh.datapath import hooks, maps, steering
 from nodemesh.datapath.maps import (
+    NAMESERVER_KEY,
+    U64,
     Backend,
     End,
     EntryMode,
     Hook,
+    Maps,
     NetworkKey,
     PodFlag,
     Range,
@@ -166,3 +170,26 @@ def test_only_maps_that_grow_have_sizes():
     assert maps.sizes_with()["services"] == maps.LAYOUTS["services"].size
     with pytest.raises(ValueError, match="'counters' has no size"):
         maps.sizes_with({"counters": 1})
+
+
+class Asking(dict):
+    """A map `pods` or `nameservers`; a pod asks a server each time that something is deleted, while it is there."""
+
+    def __init__(self, maps):
+        super().__init__()
+        self.maps = maps
+
+    def delete(self, key):
+        if self.maps["pods"]:
+            self.maps["nameservers"][NAMESERVER_KEY.pack(7, 0)] = b"a server"
+        return self.pop(key, None) is not None
+
+
+def test_a_namespace_that_asks_while_it_is_withdrawn_leaves_no_slot():
+    opened = Maps.__new__(Maps)
+    found: dict[str, Any] = {}
+    found |= {name: Asking(found) for name in ("pods", "nameservers")}
+    opened._maps = found
+    found["pods"][U64.pack(7)] = b"a pod"
+    assert opened.withdraw(7) and not opened.withdraw(7)
+    assert found == {"pods": {}, "nameservers": {}}

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.meshes import make, pod, request, service
+from tests.unit.routing.claimed import OLDER, OWN, OWNER, entry, findings, rule
 
 from nodemesh.datapath.maps import EntryMode, ServiceKey, unpack_address
 from nodemesh.datapath.plan import Planner
@@ -13,30 +14,11 @@ from nodemesh.registry.store import Store
 from nodemesh.routing import ownership
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.lint import lint
 from nodemesh.routing.lookup import Lookup
 from nodemesh.routing.ownership import OwnedPlaces, Ranges, place_of
 from nodemesh.routing.scope import Scope
 from nodemesh.routing.views import Views
 from nodemesh.routing.wire import apply_update, encode_update
-
-OWNER = [
-    service("shop", "10.96.0.7", (80, "http"), namespace="owner"),
-    pod("shop-1", "10.1.0.7", {"app": "shop"}, namespace="owner"),
-    pod("bare", "10.1.0.8", {"app": "bare"}, namespace="owner"),
-]
-
-
-def entry(*addresses: str, host="any.example", namespace="tenant", name="e", created=0.0, **spec):
-    given = {
-        "hosts": [host],
-        "addresses": addresses,
-        "ports": [{"number": number, "name": f"tcp-{number}", "protocol": "TCP"} for number in (80, 9000)],
-        "resolution": "STATIC",
-        "endpoints": [{"address": "10.1.0.66"}],
-        **spec,
-    }
-    return make("ServiceEntry", name, given, namespace=namespace, created=created)
 
 
 def hosts_at(objects, client="default", **more):
@@ -309,17 +291,11 @@ def test_a_pod_that_comes_later_takes_its_address_back_and_gives_it_up():
     assert means(Views(tables, views)) == (True, True)
 
 
-def rule(name, namespace, created, status, host="shop.owner.svc.cluster.local", **spec):
-    given = {"hosts": [host], "http": [{"directResponse": {"status": status}}], **spec}
-    return make("VirtualService", name, given, namespace=namespace, created=created)
-
-
 def status_for(client, *objects):
     view = Views(compile_tables(Store().apply("t", [*OWNER, *objects]))).for_client(Client(namespace=client))
     return view.http(view.frontend("10.96.0.7", 80), request(host="shop.owner.svc.cluster.local")).status
 
 
-OLDER, OWN = rule("older", "tenant", 1.0, 418), rule("own", "owner", 2.0, 200)
 OWNERSHIP = make("MeshConfig", "m", {"hostOwnership": "namespace"})
 
 
@@ -374,27 +350,6 @@ def test_nor_does_the_kernel_get_such_networks():
         for client in ("default", "tenant")
     }
     assert found == {"default": {("198.51.100.1",)}, "tenant": {("192.0.2.0/24", "198.51.100.1")}}
-
-
-def findings(*objects):
-    return [(found.code, found.namespace, found.path) for found in lint(Store().apply("t", [*OWNER, *objects]))]
-
-
-def test_claims_are_named_at_their_place():
-    host = ("host-of-another", "tenant", "spec.hosts[0]")
-    address = ("address-of-another", "tenant", "spec.addresses[0]")
-    assert host in findings(OLDER, OWN)
-    assert host in findings(rule("wide", "tenant", 1.0, 418, host="*.owner.svc.cluster.local"))
-    for addresses in (("10.1.0.8",), ("10.96.0.7",), ("10.96.0.0/16",), ("10.1.0.0/24",), ("0.0.0.0/0",), ("::/0",)):
-        assert address in findings(entry(*addresses)), addresses
-    entry_host = ("address-of-another", "tenant", "spec.hosts")
-    assert entry_host in findings(entry(host="shop.owner.svc.cluster.local"))
-    innocent = [
-        rule("mine", "tenant", 1.0, 418, exportTo=["."]), OWN, rule("root", "istio-system", 1.0, 200),
-        entry("192.0.2.0/24"), entry("10.1.0.8", namespace="owner", name="o"),
-        entry("0.0.0.0/0", namespace="istio-system", name="r"),
-    ]  # fmt: skip
-    assert not {code for code, _, _ in findings(*innocent)} & {"host-of-another", "address-of-another"}
 
 
 NETWORKS = ["10.0.0.0/8", "10.1.0.0/16", "192.168.0.0/24", "fd00::/8", "0.0.0.0/1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import select
 import socket
 import struct
@@ -83,8 +84,9 @@ class App:
     def connect(self, address: tuple[str, int]) -> socket.socket:
         sock = socket.socket(socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET)
         sock.setblocking(False)
-        if sock.connect_ex(address) not in (0, errno.EINPROGRESS):
-            raise OSError("connect failed")
+        code = sock.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            raise OSError(code, f"connect failed: {os.strerror(code)}")
         wait(sock, select.POLLOUT)
         if self.blocking:
             sock.setblocking(True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ...reasons import Reason
 from .. import bpf, counters, namespaces
@@ -29,8 +30,15 @@ PORTS = (7, SPEAKS_FIRST)
 LOOPBACKS = ("127.0.0.1", "::1")
 VIEW = 2**32 - 2
 
-#: Seconds for one case; it has bounds of its own, which are shorter.
+#: Seconds for the app to end.
 _TIMEOUT = 60.0
+
+#: Seconds for one case. It has bounds of its own, which are shorter; they do not hold where the kernel lets no call
+#: return.
+LONGEST = 300.0
+
+#: Seconds between two beats of a heart of our own: a case may take longer than one counts as fresh.
+_BEAT = 0.5
 
 #: There and back, in bytes, for the gain: what sockmap is for. Connections of small messages are left to TCP.
 _MEASURED = 65536
@@ -150,10 +158,10 @@ class _Scene:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=fds, env=environment
         )
-        self._undo.callback(process.communicate)
+        self._undo.callback(process.communicate, None, _TIMEOUT)
         self._undo.callback(process.kill)
         assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
+        if self._line(process.stdout) != "ready\n":
             raise OSError(f"the test's process ended with status {process.wait(_TIMEOUT)}")
         return process
 
@@ -164,15 +172,28 @@ class _Scene:
                 self._maps["pairs"].delete(key)
 
     def _do(self, job: dict[str, Any]) -> Any:
-        if self._beat is not None:
-            self._beat.beat()
+        self._keep_beating()
         assert self._app.stdin is not None and self._app.stdout is not None
         self._app.stdin.write(json.dumps(job) + "\n")
         self._app.stdin.flush()
-        line = self._app.stdout.readline()
+        line = self._line(self._app.stdout)
         if not line:
             raise OSError(f"the app ended with status {self._app.wait(_TIMEOUT)}")
         return json.loads(line)
+
+    def _line(self, output: IO[str]) -> str:
+        """The next that a process says; empty where it has ended."""
+        poll, deadline = select.poll(), time.monotonic() + LONGEST
+        poll.register(output, select.POLLIN)
+        while not poll.poll(_BEAT * 1000):
+            self._keep_beating()
+            if time.monotonic() > deadline:
+                raise OSError(f"the test's process has said nothing for {LONGEST:g} s")
+        return output.readline()
+
+    def _keep_beating(self) -> None:
+        if self._beat is not None:
+            self._beat.beat()
 
     def run(self, scale: float, abandoned: Callable[[], bool]) -> str:
         """The first thing that went wrong, or nothing."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 #: A flag for compression, and the length in four bytes.
 PREFIX: Final = 5
+unpack_length: Final = Struct(">xI").unpack_from
+
+
+def is_whole(data: bytes | memoryview) -> bool:
+    """Whether a piece of a body is one message, if it begins with one."""
+    size = len(data)
+    return size >= PREFIX and size == PREFIX + unpack_length(data)[0]
 
 
 class MessageCounter:

@@ -130,9 +130,9 @@ class Call(Requester):
     # --- tries
 
     def _try(self) -> None:
-        request = self.request
-        host = self.target.group.find(*request.wanted) if request.wanted is not None and not self._tried else None
-        host = host or self.target.pick(request.key, self._tried, self.policy.remote_localities, request.dialled)
+        request, target = self.request, self.target
+        host = target.group.find(*request.wanted) if request.wanted is not None and not self._tried else None
+        host = host or target.pick(request.key, self._tried, self.policy.remote_localities, request.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return
@@ -153,10 +153,11 @@ class Call(Requester):
 
     def _obtain(self, host: Host) -> Stream | None:
         """A connection that will do; None where there is none to be had."""
-        name = self.target.server_name(self.request.authority) if self.target.cluster.tls is not None else ""
+        target, request = self.target, self.request
+        name = target.server_name(request.authority) if target.cluster.tls is not None else ""
         while True:
-            upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.request.head)
-            if upstream is None or self._light or not upstream.reused or not upstream.stale:
+            upstream = target.stream(host, self.pod.outlet, self._fresh, name, request.head)
+            if upstream is None or self._light or not upstream.reused or not upstream.is_stale():
                 return upstream
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
 
@@ -184,23 +185,20 @@ class Call(Requester):
         self.upstream = upstream
         if not self._fresh and not self._spared:
             self.attempts += 1
-        self.host_name = upstream.remote
+        self.host_name = upstream.transport.remote
         self.protocol = upstream.protocol
         host.begin()
-        attempts = self.attempts
-        request = self.request
+        attempts, request, policy, body, limits = self.attempts, self.request, self.policy, self.body, self._limits
         edits = request.edits
         if not request.counted:
             edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < len(ATTEMPT_LINES) else attempt_line(attempts)
-        body = self.body
         complete = body is None or body.complete
-        limits = self._limits
         if limits is not None:
             if complete:
                 limits.begin(self._timed_out)
             left = limits.whole
-            if attempts > 1 or self.policy.per_try_timeout:
-                left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
+            if attempts > 1 or policy.per_try_timeout:
+                left = limits.begin_try(attempts, policy.per_try_timeout, self._try_timed_out)
             if not request.timed:
                 edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.found.get(left) or expected_line(left)
         data = b""
@@ -208,10 +206,10 @@ class Call(Requester):
         if body is not None:
             data = body.take()
             trailers = body.trailers
-            if self.policy.attempts:
-                body.sent()
-            else:
+            if not policy.attempts:
                 body.forget()
+            elif body.counted:
+                body.sent()
         self.sent_at = self.target.clock.now
         upstream.request(self, request.head, request.path, request.authority, edits, data, complete, trailers)
         if not complete and not upstream.pending:
@@ -237,16 +235,18 @@ class Call(Requester):
     def responded(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
-        self.local_name = upstream.local
-        if self.target.cluster.tls is not None:
-            self.security = upstream.security
-        if self.target.group.timed:
-            host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
-        if self.target.group.detector is not None:
+        self.local_name = upstream.transport.local
+        target = self.target
+        group = target.group
+        if target.cluster.tls is not None:
+            self.security = upstream.transport.security
+        if group.timed:
+            host.observe(target.clock.now - self.sent_at, target.clock.now)
+        if group.detector is not None:
             grpc = is_grpc(self.request.head)
             self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
             if not self._unsettled:  # else its trailers tell how the call ended
-                self.target.group.report(host, http_status_of(head.grpc_status, head.status))
+                group.report(host, http_status_of(head.grpc_status, head.status))
         policy = self.policy
         if self._retries < policy.attempts and wants_response(policy, head) and self._again(head.status, ended):
             return
@@ -373,13 +373,14 @@ class Call(Requester):
 
     def _release_upstream(self) -> None:
         """The connection is not ours any more."""
-        if self.upstream is not None and self.host is not None:
+        host, body, limits = self.host, self.body, self._limits
+        if self.upstream is not None and host is not None:
             self.upstream = None
-            self.host.end()
-            if self.body is not None:
-                self.body.need()
-        if self._limits is not None and self._limits.timer is not None:
-            self._limits.end_try()
+            host.end()
+            if body is not None and body.counted:
+                body.need()
+        if limits is not None and limits.timer is not None:
+            limits.end_try()
 
     def _end(self) -> None:
         self._enter(ENDED)

@@ -5,7 +5,7 @@ A decision says what is to become of the request; the exchange does it: fault, c
 from __future__ import annotations
 
 from ...reasons import Reason
-from ...routing.decision import Decision, DirectResponse, Failure, HeaderOps, Redirect, Route
+from ...routing.decision import Decision, DirectResponse, Failure, Redirect, Route
 from ...routing.rewrite import redirect_location
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
@@ -20,7 +20,7 @@ from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
 from .headers import change
 from .local_reply import DATE, SERVER, failure, reply_to
 from .mirror import Mirrors
-from .placement import Placement
+from .placement import Placement, place
 from .records import begin_record, note_answer, note_call, note_trailers
 from .request_body import RequestBody
 from .responder import Responder
@@ -68,24 +68,25 @@ class Exchange(Caller):
     def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         """Decide about the request and set out; `data` is the part of its body that came with the head, `trailers` what
         stood behind it."""
+        pod, head, record = self.pod, self.head, self.record
         if ended:
             self._received = self._began
-            self.record.received_at = 0.0
+            record.received_at = 0.0
         if not ended or data or trailers:
             self._body = RequestBody(self.session.gate, data, ended, trailers)
-            self.record.bytes_received = len(data)
-        if self.pod.tracing is not None:
+            record.bytes_received = len(data)
+        if pod.tracing is not None:
             shared = self.shared
-            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, shared.rng, shared.request_ids)
-        self._admitted = self.pod.budget.try_request(self.head.weight)
+            record.trace = begin_trace(pod.tracing, head.headers, shared.rng, shared.request_ids)
+        self._admitted = pod.budget.try_request(head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
         decision = self._decide()
         if isinstance(decision, Route):
             # What becomes of the request counts at its destination, even if that is never called.
-            self._placement = Placement(decision, self.head, self.record, self.shared.rng, self.shared.clock)
-            self.record.cluster = self._placement.destination.cluster
+            placement = self._placement = place(decision, head, record, self.shared.rng, self.shared.clock)
+            record.cluster = placement.destination.cluster
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
@@ -93,9 +94,10 @@ class Exchange(Caller):
             self._answer(decision)
 
     def _decide(self) -> Decision:
+        record = self.record
         decision = self._decision = self.session.decide(self.head)
-        self.record.route_name = decision.name
-        self.record.rule = decision.rule
+        record.route_name = decision.name
+        record.rule = decision.rule
         return decision
 
     def _answer(self, decision: Decision) -> None:
@@ -328,7 +330,8 @@ class Exchange(Caller):
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            self._change(decision.response_headers, None, edits)
+            ops = decision.response_headers
+            change(ops, NO_FIELDS, edits, self._facts(None) if ops.formatted else NO_FACTS)
         if decision is not None and decision.cors is not None:
             cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         head, body = reply_to(request, status, body, grpc_status, edits)
@@ -346,11 +349,9 @@ class Exchange(Caller):
         decision = self._decision
         placement, call = self._placement, self._call
         assert decision is not None and placement is not None and call is not None
-        destination = placement.destination
-        if destination.response_headers is not None:
-            self._change(destination.response_headers, head, edits)
-        if decision.response_headers is not None:
-            self._change(decision.response_headers, head, edits)
+        for ops in (placement.destination.response_headers, decision.response_headers):
+            if ops is not None:
+                change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
         if decision.cors is not None:
             cors.edit_response(decision.cors, self.head.headers.get(b"origin", b""), edits)
         if placement.announces:
@@ -358,10 +359,6 @@ class Exchange(Caller):
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.shared.date_line()
         edits[SERVER] = self.pod.server
-
-    def _change(self, ops: HeaderOps, response: ResponseHead | None, edits: Edits) -> None:
-        """Do what a rule says to the fields of a response: the upstream's, or ours where there is none."""
-        change(ops, response or NO_FIELDS, edits, self._facts(response) if ops.formatted else NO_FACTS)
 
     def _facts(self, response: ResponseHead | None) -> RequestFacts:
         """The values of variables in header values; `response` is the upstream's, once it has answered."""
@@ -386,9 +383,11 @@ class Exchange(Caller):
             self._timer = None
         if self._admitted:
             self.pod.budget.release_request(self.head.weight)
-        if self._body is not None:
-            self._body.forget()
-            if self._mirrors is not None and not self._body.complete:
+        body = self._body
+        if body is not None:
+            if body.size:
+                body.forget()
+            if self._mirrors is not None and not body.complete:
                 self._mirrors.cancel()
         record = self.record
         record.duration = self.shared.clock.now - self._began

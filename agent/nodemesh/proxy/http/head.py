@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...routing.decision import Decision
 from ...routing.fields import NO_REPEATED, Repeated
+from ...routing.match import VirtualHost
 from ...routing.request import Request
 from .lines import FieldLine
 
@@ -44,12 +46,27 @@ class Fields:
 NO_FIELDS: Final = Fields([], frozenset())
 
 
+class RequestMemory:
+    """What was found out about requests that are the same to their last byte: how `rules` decided about them, and where
+    they go by that, if all of them do."""
+
+    __slots__ = ("rules", "decision", "placement")
+
+    def __init__(self) -> None:
+        self.rules: VirtualHost | None = None
+        self.decision: Decision | None = None
+        self.placement: object = None
+
+
 class RequestFields(Fields):
     """What a request says beside its method and target; `lines` are without Host. `headers` are the values by their
     names, those of one name joined by `,`, with what steers the proxy and is not forwarded, and what rules see of the
-    fields for one hop; `repeated` are the values of each name that came several times."""
+    fields for one hop; `repeated` are the values of each name that came several times. `memory` is of those that come
+    with one method and target, on one connection."""
 
-    __slots__ = ("headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers")
+    __slots__ = (
+        "headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers", "memory",
+    )  # fmt: skip
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
         self.lines = lines
@@ -66,6 +83,7 @@ class RequestFields(Fields):
         self.upgrade = b""  # the protocol that the client wants to change to
         self.controlled = False  # has x-envoy-* fields that steer retries and timeouts
         self.trailers = False  # `te: trailers`
+        self.memory: RequestMemory | None = None
 
     def with_values(self, lines: list[bytes], changed: list[FieldLine]) -> RequestFields:
         """The same fields in these lines, of which some have other values."""
@@ -160,4 +178,6 @@ class ResponseHead(Fields):
 def is_grpc(request: Request) -> bool:
     """Whether the client speaks gRPC, and expects gRPC's replies."""
     content_type = request.headers.get(b"content-type", b"")
+    if content_type == b"application/grpc":
+        return True
     return content_type.startswith(b"application/grpc") and content_type[16:17] in (b"", b"+", b";")

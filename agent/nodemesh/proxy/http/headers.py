@@ -60,19 +60,21 @@ def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: RequestFacts) ->
         edits[name] = b""
     left = MOST
     for op in ops.set:
-        name, value = op.name, op.value
+        line = op.line
         if op.formatted:
-            value = expand(value, facts, left)
+            value = expand(op.value, facts, left)
             left -= len(value)
-        if value:
-            edits[name] = name + b": " + value
+            line = op.name + b": " + value if value else b""
+        if line:
+            edits[op.name] = line
     for op in ops.add:
-        name, value = op.name, op.value
+        line = op.line
         if op.formatted:
-            value = expand(value, facts, left)
+            value = expand(op.value, facts, left)
             left -= len(value)
-        if value:
-            add(fields, edits, name, name + b": " + value)
+            line = op.name + b": " + value if value else b""
+        if line:
+            add(fields, edits, op.name, line)
 
 
 def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:

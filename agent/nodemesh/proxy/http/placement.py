@@ -6,7 +6,7 @@ from random import Random
 
 from ...balance.host import Host
 from ...balance.weights import choose
-from ...routing.decision import Route, WeightedCluster
+from ...routing.decision import Retry, Route, WeightedCluster
 from ...routing.rewrite import rewritten
 from ...telemetry.record import RequestRecord
 from ..clock import Clock
@@ -16,11 +16,25 @@ from .headers import add
 from .sticky import Sticky
 
 
+class Composed:
+    """What all requests with a placement say upstream: their edits, among which is the proxy's own identifier where
+    they are `named` by that; and what their calls may do."""
+
+    __slots__ = ("edits", "named", "timeout", "retry")
+
+    def __init__(self, edits: Edits, named: bool, timeout: float, retry: Retry) -> None:
+        self.edits = edits
+        self.named = named
+        self.timeout = timeout
+        self.retry = retry
+
+
 class Placement:
     """Drawn once, for all tries. `path` has the query with it; `key` is that of consistent hashing, `wanted` the
-    endpoint of a session that was begun before (None: any will do). `announces`: there is something to `announce`."""
+    endpoint of a session that was begun before (None: any will do). `announces`: there is something to `announce`.
+    Requests that are the same may share one, which knows how they are `composed`."""
 
-    __slots__ = ("destination", "path", "authority", "key", "wanted", "announces", "_sticky", "_cookie")
+    __slots__ = ("destination", "path", "authority", "key", "wanted", "announces", "composed", "_sticky", "_cookie")
 
     def __init__(self, route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> None:
         self.key: int | None = None
@@ -51,6 +65,7 @@ class Placement:
             found = HashKey(cluster.load_balancer.hash, head, record)
             self.key, self._cookie = found.value, found.cookie
         self.announces = bool(self._cookie) or self._sticky is not None
+        self.composed: Composed | None = None
 
     def announce(self, head: ResponseHead, edits: Edits, host: Host | None) -> None:
         """Have the client bring what leads its next request to the same endpoint."""
@@ -60,3 +75,16 @@ class Placement:
             told = self._sticky.told(host)
             if told is not None:
                 add(head, edits, *told)
+
+
+def place(route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> Placement:
+    """Where a request goes: where the same ones have gone, unless something was drawn for these, or is of one alone."""
+    memory = head.fields.memory
+    if memory is None or memory.decision is not route:
+        return Placement(route, head, record, rng, clock)
+    placement = memory.placement
+    if not isinstance(placement, Placement):
+        placement = Placement(route, head, record, rng, clock)
+        if not placement.announces and placement.key is None and len(route.destinations) == 1:
+            memory.placement = placement
+    return placement

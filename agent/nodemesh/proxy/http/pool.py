@@ -50,7 +50,7 @@ class Pool(EndpointConnections):
         """A shared connection of this pod that has room, if there is one; for a request that wants to change to another
         protocol one that `tunnels`."""
         for connection in self._shared.get(lane, ()):
-            if connection.room and connection.name == name and (not tunnels or connection.tunnels):
+            if connection.has_room() and connection.name == name and (not tunnels or connection.tunnels):
                 return connection
         return None
 

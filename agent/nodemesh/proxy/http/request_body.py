@@ -22,7 +22,7 @@ class RequestBody(Copy):
     the client has sent all of it. What is kept counts at the pod's gate, but for SMALL ones: whoever has a body forgets
     it in the end."""
 
-    __slots__ = ("whole", "complete", "trailers", "size", "gate", "_pieces", "_tail", "_counted")
+    __slots__ = ("whole", "complete", "trailers", "size", "counted", "gate", "_pieces", "_tail")
 
     def __init__(
         self, gate: Gate, data: Buffer = b"", complete: bool = False, trailers: list[bytes] | None = None
@@ -32,11 +32,15 @@ class RequestBody(Copy):
         self.complete = complete
         self.trailers = [] if trailers is None else trailers
         self.size = 0  # bytes kept here
-        self._counted = 0  # of which the gate knows
+        self.counted = 0  # of which the gate knows: where there are none, it need not be told
         self._pieces: list[bytes] = []
         self._tail: bytearray | None = None  # small pieces behind these
-        if data:
+        size = len(data)
+        if size > SMALL:
             self.hold(data)
+        elif size:
+            self._pieces.append(data if isinstance(data, bytes) else bytes(data))
+            self.size = size
 
     @property
     def full(self) -> bool:
@@ -59,7 +63,7 @@ class RequestBody(Copy):
                 self._close_tail(tail)
         self.size += size
         if self.size > SMALL or self.size > size:
-            more, self._counted = self.size - self._counted, self.size
+            more, self.counted = self.size - self.counted, self.size
             self.gate.change_held(more)
 
     def _close_tail(self, tail: bytearray) -> None:
@@ -75,7 +79,7 @@ class RequestBody(Copy):
             self.forget()
         else:
             self.hold(data)
-            if self._counted:
+            if self.counted:
                 self.gate.copies[self] = None
 
     def take(self) -> bytes:
@@ -86,7 +90,7 @@ class RequestBody(Copy):
 
     def sent(self) -> None:
         """An upstream has taken everything: what is kept is a copy from here on."""
-        if self._counted:
+        if self.counted:
             if self.gate.crowded:
                 self.forget()
             else:
@@ -94,7 +98,7 @@ class RequestBody(Copy):
 
     def need(self) -> None:
         """The upstream that took it has gone: what is kept is no mere copy now."""
-        if self._counted:
+        if self.counted:
             self.gate.copies.pop(self, None)
 
     def forget(self) -> None:
@@ -103,7 +107,7 @@ class RequestBody(Copy):
         self._pieces.clear()
         self._tail = None
         self.size = 0
-        counted, self._counted = self._counted, 0
+        counted, self.counted = self.counted, 0
         if counted:
             self.gate.copies.pop(self, None)
             self.gate.change_held(-counted)

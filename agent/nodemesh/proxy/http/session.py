@@ -8,7 +8,6 @@ from ...routing.decision import Decision
 from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
 from ...routing.match import VirtualHost
-from ...routing.request import Request
 from ...telemetry.record import RequestRecord
 from ..pod import Pod
 from ..tap import tapped
@@ -83,8 +82,9 @@ class Session:
         facts.ids = shared.request_ids
         return facts
 
-    def decide(self, request: Request) -> Decision:
-        """What is to become of a request; it came to a gateway where there is no frontend."""
+    def decide(self, request: RequestHead) -> Decision:
+        """What is to become of a request; it came to a gateway where there is no frontend. A client of gRPC calls few
+        methods, over and over: those that are the same have the same decision, as long as the rules are."""
         frontend = self.frontend
         if frontend is None:
             security = self.security
@@ -95,4 +95,10 @@ class Session:
             found = self._view.virtual_host(frontend, request.authority)
             rules = self._rules = tapped(self.pod.taps, frontend, self.dialled, request.authority, found)
             self._authority = request.authority
-        return rules.decide(request)
+        memory = request.fields.memory
+        if memory is None or self.pod.taps:  # who looks on sees each request
+            return rules.decide(request)
+        if memory.rules is not rules or memory.decision is None:
+            memory.decision = rules.decide(request)
+            memory.rules, memory.placement = rules, None
+        return memory.decision

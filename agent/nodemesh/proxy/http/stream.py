@@ -7,7 +7,7 @@ from mypy_extensions import trait
 
 from ...reasons import Reason
 from ...routing.decision import Approach
-from ..transport import Buffer, Secured, Transport
+from ..transport import Buffer, Transport
 from .head import Edits, RequestHead, ResponseHead
 
 
@@ -60,6 +60,8 @@ class Stream:
     __slots__ = ()
 
     protocol: bytes  # its version of HTTP, as a log shows it
+    transport: Transport  # of the connection
+    reused: bool  # before `request`: the connection has carried another one
 
     def request(
         self,
@@ -100,13 +102,7 @@ class Stream:
         """Bytes of the request that wait to be written."""
         raise NotImplementedError
 
-    @property
-    def reused(self) -> bool:
-        """Before `request`: whether the connection has carried another one."""
-        raise NotImplementedError
-
-    @property
-    def stale(self) -> bool:
+    def is_stale(self) -> bool:
         """Whether the peer has closed the connection, though nobody has been told yet. Costs a system call."""
         raise NotImplementedError
 
@@ -114,21 +110,6 @@ class Stream:
     def untouched(self) -> bool:
         """Whether the peer may have closed an idle connection before it saw this request: one that was reused and has
         brought nothing of a response."""
-        raise NotImplementedError
-
-    @property
-    def remote(self) -> str:
-        """The endpoint's "address:port"."""
-        raise NotImplementedError
-
-    @property
-    def local(self) -> str:
-        """Our end's."""
-        raise NotImplementedError
-
-    @property
-    def security(self) -> Secured | None:
-        """The TLS that it goes over."""
         raise NotImplementedError
 
     @property
@@ -178,8 +159,7 @@ class Multiplexed(Pooled):
         """Whether any is under way."""
         raise NotImplementedError
 
-    @property
-    def room(self) -> bool:
+    def has_room(self) -> bool:
         """Whether it takes one more."""
         raise NotImplementedError
 

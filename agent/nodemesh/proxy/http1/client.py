@@ -12,7 +12,7 @@ from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.pool import Pool
 from ..http.stream import Exclusive, Requester
 from ..outlet import Outlet
-from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
+from ..transport import READ_SIZE, Buffer, Handler
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
@@ -31,7 +31,7 @@ class Http1Client(Handler, Exclusive):
     __slots__ = (
         "pool", "outlet", "transport", "requester", "requests", "opened", "idle_since", "responding", "protocol",
         "_timer", "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name",
-        "approach", "lane",
+        "approach", "lane", "reused",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -42,6 +42,7 @@ class Http1Client(Handler, Exclusive):
         self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
+        self.reused = False
         self.opened = pool.clock.now
         self.idle_since = 0.0
         self.protocol = b"HTTP/1.1"
@@ -57,7 +58,7 @@ class Http1Client(Handler, Exclusive):
         pool.line.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "http/1.1")
+        self.transport = target.connect(pool.host, outlet, self, self.approach, name, "http/1.1")
 
     # what the requester calls
 
@@ -75,6 +76,7 @@ class Http1Client(Handler, Exclusive):
         """Send a request, as much of it as there is."""
         self.requester = requester
         self.requests += 1
+        self.reused = True
         self.responding = False
         self._method = head.method
         self._upgrade = head.fields.upgrade
@@ -112,29 +114,12 @@ class Http1Client(Handler, Exclusive):
     def pending(self) -> int:
         return self.transport.pending
 
-    @property
-    def reused(self) -> bool:
-        return self.requests > 0
-
-    @property
-    def stale(self) -> bool:
+    def is_stale(self) -> bool:
         return self.transport.stale
 
     @property
     def untouched(self) -> bool:
         return self.requests > 1 and not self.responding
-
-    @property
-    def remote(self) -> str:
-        return self.transport.remote
-
-    @property
-    def local(self) -> str:
-        return self.transport.local
-
-    @property
-    def security(self) -> Secured | None:
-        return self.transport.security
 
     def became_idle(self, now: float) -> None:
         self.idle_since = now

@@ -10,7 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
+from ..transport import READ_SIZE, Buffer, Handler
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -48,7 +48,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     __slots__ = (
         "pool", "outlet", "lane", "name", "approach", "transport", "codec", "state", "requests", "opened", "idle_since",
-        "_streams", "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
+        "_streams", "_receiving", "answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
         "_backoff",
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.codec = Http2Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
-        self._answering: list[ClientStream] = []  # since the last read, of which more may come than the head
+        self.answering: list[ClientStream] = []  # since the last read, of which more may come than the head
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._heard = clock.now  # when anything came last
@@ -76,7 +76,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._timer: Timer | None = clock.after(target.cluster.pool.connect_timeout, self._timed_out)
         self._ping_timer: Timer | None = None
         pool.line.open += 1
-        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
+        self.transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
         self.flush()
 
     # --- what the pool asks
@@ -85,10 +85,10 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def busy(self) -> bool:
         return bool(self._streams) or bool(self.codec.streams)
 
-    @property
-    def room(self) -> bool:
+    def has_room(self) -> bool:
+        codec = self.codec
         most = self.pool.target.cluster.pool.max_concurrent_streams
-        return self.state < RETIRED and len(self._streams) < most and self.codec.capacity > 0
+        return self.state < RETIRED and len(self._streams) < most and len(codec.streams) < codec.most
 
     @property
     def tunnels(self) -> bool:
@@ -131,31 +131,6 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     # --- what the streams ask
 
-    @property
-    def pending(self) -> int:
-        return self.transport.pending
-
-    @property
-    def remote(self) -> str:
-        return self.transport.remote
-
-    @property
-    def local(self) -> str:
-        return self.transport.local
-
-    @property
-    def security(self) -> Secured | None:
-        return self.transport.security
-
-    @property
-    def stale(self) -> bool:
-        """Only a connection that is idle may have been closed unseen: others are read."""
-        return not self.codec.streams and self.transport.stale
-
-    @property
-    def reused(self) -> bool:
-        return self.requests > 0
-
     def begin(self) -> None:
         self.requests += 1
         if self._ping_timer is None and self.pool.target.cluster.pool.ping_interval > 0.0:
@@ -163,13 +138,10 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def flush(self) -> None:
         codec = self.codec
-        if codec.unsent < READ_SIZE and codec.backlog == self._held:
+        if codec.unsent < READ_SIZE and not codec.recount:
             self.transport.prompt()
         else:
             self.prompted()
-
-    def answering(self, stream: ClientStream) -> None:
-        self._answering.append(stream)
 
     def left(self, stream: ClientStream) -> None:
         if stream not in self._streams or self.state == CLOSED:
@@ -199,21 +171,15 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._receiving = True
         try:
             self.codec.receive(data if isinstance(data, bytes) else bytes(data), clock.now)
-            if self._answering:
-                answering, self._answering = self._answering, []
+            if self.answering:
+                answering, self.answering = self.answering, []
                 for stream in answering:
                     if stream.response is not None:
                         stream.tell_head()
         finally:
             self._receiving = False
         codec = self.codec
-        if (
-            codec.out
-            or codec.backlog != self._held
-            or codec.kept != self._blocked
-            or self.state == RETIRED
-            or codec.broken
-        ):
+        if codec.out or codec.recount or codec.broken or self.state == RETIRED:
             self.flush()
 
     def ended(self) -> None:
@@ -223,7 +189,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         if self._receiving or self.state == CLOSED:
             return
         codec = self.codec
-        if codec.backlog != self._held or codec.kept != self._blocked:
+        if codec.recount:
             self._count(codec.backlog, codec.kept)
         if codec.out:
             self._write()
@@ -255,6 +221,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         """Tell the pod's gate what is kept here: of requests for which the endpoint has opened no window, which stops
         the pod and not the endpoint; and what tunnels keep until the pod takes it."""
         gate = self.outlet.gate
+        self.codec.recount = False
         if held != self._held:
             change, self._held = held - self._held, held
             gate.change_held(change)
@@ -265,7 +232,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def look(self) -> None:
         """Close what takes no request, and has none: an endpoint that allows no streams at all would have a connection
         of each request, until they are idle for too long."""
-        if not self._streams and self.codec.settled and not self.codec.capacity and not self.busy:
+        if not self.codec.most and self.codec.settled and not self.busy:
             self.retire()
 
     def goodbye(self, fault: Http2Fault) -> None:
@@ -337,7 +304,9 @@ class ClientRole(Role):
         self.client = client
 
     def released(self, stream: Http2Stream) -> None:
-        self.client.look()
+        client = self.client
+        if not client.codec.most:
+            client.look()
 
     def settled(self) -> None:
         self.client.look()

@@ -9,14 +9,14 @@ from mypy_extensions import trait
 from ...reasons import Reason
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..transport import SILENT, Buffer, Secured
+from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
-from .head import Head, Pair
-from .heads import lines_of, request_opening, response_of
+from .head import Head
+from .heads import request_opening, response_of
 from .receiver import Receiver
 from .sending import Sending
-from .stream import CLOSED, Http2Stream
+from .stream import CLOSED, ON_SENT_END, Http2Stream
 from .tunnel import StreamTransport
 
 #: An endpoint's breaches of the protocol are one thing to a request, whichever rule it was.
@@ -29,39 +29,13 @@ NEVER_MADE: Final = frozenset({Reason.UPSTREAM_CONNECTION_FAILURE, Reason.LOCAL_
 
 @trait
 class ClientCarrier:
-    """What a stream asks of its connection."""
+    """What a stream asks of its connection, which has sent so many `requests` by now."""
 
     __slots__ = ()
 
-    @property
-    def pending(self) -> int:
-        """Bytes that wait for the transport, whichever stream's they are."""
-        raise NotImplementedError
-
-    @property
-    def stale(self) -> bool:
-        """Whether the peer has closed the connection, though nobody has been told yet. Costs a system call."""
-        raise NotImplementedError
-
-    @property
-    def reused(self) -> bool:
-        """Whether it has carried a request before."""
-        raise NotImplementedError
-
-    @property
-    def remote(self) -> str:
-        """The endpoint's "address:port"."""
-        raise NotImplementedError
-
-    @property
-    def local(self) -> str:
-        """Our end's."""
-        raise NotImplementedError
-
-    @property
-    def security(self) -> Secured | None:
-        """The TLS that it goes over."""
-        raise NotImplementedError
+    transport: Transport
+    requests: int
+    answering: list[ClientStream]  # whose `tell_head` is called when all is read that has come by now
 
     def begin(self) -> None:
         """One more request is sent."""
@@ -69,10 +43,6 @@ class ClientCarrier:
 
     def flush(self) -> None:
         """Send what the codec has to be sent."""
-        raise NotImplementedError
-
-    def answering(self, stream: ClientStream) -> None:
-        """Have `tell_head` called when all is read that has come by now."""
         raise NotImplementedError
 
     def left(self, stream: ClientStream) -> None:
@@ -88,19 +58,20 @@ class ClientStream(Receiver, Stream):
     """From the request to the end of the response, or until the requester gives it up."""
 
     __slots__ = (
-        "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
-        "_paused", "_blocked", "_tunnel", "response", "protocol",
+        "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_answered", "_unprocessed",
+        "_paused", "_blocked", "_tunnel", "response", "protocol", "transport", "reused",
     )  # fmt: skip
 
     def __init__(self, codec: Sending, carrier: ClientCarrier) -> None:
         self._codec = codec
         self._carrier = carrier
         self.protocol = b"HTTP/2"
+        self.transport = carrier.transport
+        self.reused = carrier.requests > 0
         self._stream: Http2Stream | None = None  # once the request is sent
         self._requester: Requester | None = None
         self._method = b""
         self._upgrade = b""  # the protocol that the request asks to change to
-        self._first = True  # of its connection's requests
         self._answered = False  # something of a response has come
         self.response: ResponseHead | None = None  # not told yet: what comes with the head is told along with it
         self._unprocessed = False
@@ -130,7 +101,6 @@ class ClientStream(Receiver, Stream):
         self._requester = requester
         self._method = head.method
         self._upgrade = head.fields.upgrade
-        self._first = not carrier.reused
         carrier.begin()
         over = ended and not data and not trailers and not self._upgrade
         stream = self._stream = codec.open(self, head.method == b"HEAD")
@@ -159,7 +129,7 @@ class ClientStream(Receiver, Stream):
         stream = self._stream
         self._requester = None
         if stream is None:
-            if self._carrier.stale:
+            if self.is_stale():
                 self._carrier.retire()
         elif self._tunnel is not None:
             self._tunnel.close()
@@ -179,37 +149,21 @@ class ClientStream(Receiver, Stream):
 
     @property
     def pending(self) -> int:
-        waiting = self._carrier.pending + (self._stream.pending if self._stream is not None else 0)
+        waiting = self.transport.pending + (self._stream.pending if self._stream is not None else 0)
         self._blocked = waiting > 0
         return waiting
 
-    @property
-    def reused(self) -> bool:
-        return self._carrier.reused
-
-    @property
-    def stale(self) -> bool:
-        return self._carrier.stale
+    def is_stale(self) -> bool:
+        # Only a connection that is idle may have been closed unseen: others are read.
+        return not self._codec.streams and self.transport.stale
 
     @property
     def untouched(self) -> bool:
-        return not self._first and not self._answered
+        return self.reused and not self._answered
 
     @property
     def unprocessed(self) -> bool:
         return self._unprocessed
-
-    @property
-    def remote(self) -> str:
-        return self._carrier.remote
-
-    @property
-    def local(self) -> str:
-        return self._carrier.local
-
-    @property
-    def security(self) -> Secured | None:
-        return self._carrier.security
 
     # --- what the codec tells
 
@@ -227,7 +181,7 @@ class ClientStream(Receiver, Stream):
             requester.responded(response, b"", True)
         else:
             self.response = response
-            self._carrier.answering(self)
+            self._carrier.answering.append(self)
 
     def tell_head(self) -> None:
         """Nothing has come with the response's head."""
@@ -256,7 +210,7 @@ class ClientStream(Receiver, Stream):
                 requester.response_data(data, ended, [])
         return not self._paused
 
-    def trailers(self, trailers: list[Pair]) -> None:
+    def trailers(self, trailers: list[bytes]) -> None:
         if self.response is not None:
             self.tell_head()
         requester, stream = self._requester, self._stream
@@ -264,12 +218,12 @@ class ClientStream(Receiver, Stream):
             self._tunnel.received(b"", True)
         elif requester is not None and stream is not None:
             self._end(stream)
-            requester.response_data(b"", True, lines_of(trailers))
+            requester.response_data(b"", True, trailers)
 
     def drained(self) -> None:
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self._carrier.pending:
+        elif self._blocked and not self.transport.pending:
             self._unblock()
 
     def failed(self, fault: Http2Fault) -> None:
@@ -291,7 +245,7 @@ class ClientStream(Receiver, Stream):
         """The endpoint's connection takes more."""
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and (self._stream is None or not self._stream.pending):
+        elif self._blocked and (self._stream is None or self._stream.waiting is None):
             self._unblock()
 
     # --- inside
@@ -299,7 +253,7 @@ class ClientStream(Receiver, Stream):
     def _end(self, stream: Http2Stream) -> None:
         """The response is complete: the requester is done with us, and the rest of its request is not wanted."""
         self._requester = None
-        if stream.writing:
+        if ON_SENT_END[stream.state] >= 0 and stream.writing:
             self._codec.reset(stream, NO_ERROR)
         self._carrier.left(self)
 
@@ -313,7 +267,7 @@ class ClientStream(Receiver, Stream):
         answer = response_of(head, False, self._method)
         changed = ResponseHead(101, b"", answer.lines, answer.names, upgrade=self._upgrade)
         tunnel = self._tunnel = StreamTransport(SILENT, self._codec, stream, self._carrier.flush)
-        tunnel.remote, tunnel.local = self.remote, self.local
+        tunnel.remote, tunnel.local = self.transport.remote, self.transport.local
         requester.switched(changed, tunnel, b"")
 
 

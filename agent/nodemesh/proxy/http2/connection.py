@@ -14,7 +14,7 @@ from .codes import (
     STREAM_CLOSED,
     name_of,
 )
-from .fault import ConnectionFault, Http2Fault, StreamFault, remote_reset
+from .fault import ConnectionFault, Http2Fault, remote_reset
 from .frames import (
     ACK,
     CONTINUATION,
@@ -40,7 +40,7 @@ from .frames import (
 from .head import violation
 from .limits import Http2Limits
 from .role import Role
-from .sections import Sections, wrong
+from .sections import Sections, overdrawn, sized, unpadded, wrong
 from .stream import (
     BREAK,
     CLOSED,
@@ -49,8 +49,8 @@ from .stream import (
     FOR_OTHERS,
     ON_RECEIVED_END,
     REFUSE,
-    REMOTE,
     RESET_BY_PEER,
+    Http2Stream,
 )
 from .watch import PREMATURE
 
@@ -61,6 +61,9 @@ WHOLE: Final = END_HEADERS | END_STREAM
 
 #: A frame's header: its length in two pieces, type, flags, and stream (RFC 9113 section 4.1).
 unpack_header: Final = Struct(">HBBBI").unpack_from
+
+#: Ids beyond are rare, and have, or may have, the bit that means nothing.
+LOW_ID: Final = (1 << 30) - 1
 
 
 class Http2Connection(Sections):
@@ -82,7 +85,7 @@ class Http2Connection(Sections):
         if self._held:
             self._held += data
             if len(self._held) < self._need or self.quota <= 0:
-                self.held = len(self._held) + self._block_size
+                self._count_held()
                 return
             data = bytes(self._held)
             self._held = bytearray()
@@ -92,7 +95,14 @@ class Http2Connection(Sections):
             except ConnectionFault as error:
                 self._held = bytearray()
                 self._break(error.fault)
-        self.held = len(self._held) + self._block_size
+        if self._held or self._block_id or self.held:
+            self._count_held()
+
+    def _count_held(self) -> None:
+        held = len(self._held) + self._block_size
+        if held != self.held:
+            self.held = held
+            self.recount = True
 
     @property
     def stalled(self) -> bool:
@@ -113,10 +123,13 @@ class Http2Connection(Sections):
         kind: int
         flags: int
         id: int
-        while position <= last:
+        while True:
+            if position > last:
+                break
             high, low, kind, flags, id = unpack_header(data, position)
-            length = high << 8 | low
-            id &= MAX_31
+            length = high * 256 + low
+            if id > LOW_ID:
+                id &= MAX_31
             if length > longest:
                 self._expect(kind, flags, id, length)
             start = position + HEADER_SIZE
@@ -124,21 +137,24 @@ class Http2Connection(Sections):
             if end > size:
                 need = HEADER_SIZE + length
                 break
+            position = end
             if kind == DATA:
-                self._read_data(id, flags, data, start, end)
+                self._read_data(id, flags, data[start:end])
             elif kind == HEADERS:
-                if flags | END_STREAM == WHOLE and id:  # most are
-                    self._read_section(id, data[start:end], flags != END_HEADERS)
+                if self.quota <= 0 and id > self.last:  # a stream for a later turn
+                    position = start - HEADER_SIZE
+                    need = HEADER_SIZE + length
+                    break
+                if flags == WHOLE and id:
+                    self._read_section(id, data[start:end], True)
+                elif flags == END_HEADERS and id:
+                    self._read_section(id, data[start:end], False)
                 else:
                     self._read_headers(id, flags, data, start, end)
                     longest = MAX_FRAME if not self._block_id else -1
-                if self.quota <= 0 and not self.broken:
-                    position = end
-                    break
             else:
                 self._read_other(kind, flags, id, data[start:end])
                 longest = MAX_FRAME if self.settled and not self._block_id else -1
-            position = end
             if self.broken:
                 return
         if position < size:
@@ -185,50 +201,39 @@ class Http2Connection(Sections):
 
     # --- bodies
 
-    def _read_data(self, id: int, flags: int, data: bytes, start: int, end: int) -> None:
-        """DATA, of which `data` has the payload between `start` and `end`."""
-        size = length = end - start
+    def _read_data(self, id: int, flags: int, data: bytes) -> None:
+        """DATA, with its payload."""
+        size = length = len(data)
+        if flags > END_STREAM:
+            if flags & PADDED and id in self.streams:
+                data = unpadded(data)
+                length = len(data)
+            flags &= END_STREAM
+        ended = flags == END_STREAM
         stream = self.streams.get(id)
         if stream is None:
-            self._read_late_data(id, size, flags & END_STREAM != 0)
+            self._read_late_data(id, size, ended)
             return
-        if flags & PADDED:
-            if start == end:
-                raise sized("DATA without pad length")
-            end -= data[start]
-            start += 1
-            length = end - start
-            if length < 0:
-                raise wrong("padding longer than DATA")
         self.credit -= size
         if self.credit < 0:
             raise overdrawn()
-        ended = flags & END_STREAM != 0
-        if not length and not ended:
-            self.watch.empty()
-        try:
-            if stream.state & REMOTE:
-                raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
-            if size > stream.credit:
-                raise StreamFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
-            if not self.server and not stream.headed:
-                raise violation("DATA before the response's head")
-            if stream.expected >= 0:
-                stream.expected -= length
-                if stream.expected < 0 or (ended and stream.expected):
-                    raise violation("body and content-length differ")
-        except StreamFault as error:
-            self._give_back(size)
-            self._refuse(stream, error.fault, ended)
-            return
         if length:
             self.watch.filled += 1
-        stream.credit -= size
+        elif not ended:
+            self.watch.empty()
+        state = ON_RECEIVED_END[stream.state]
+        if state < 0 or size > stream.credit or stream.expected >= 0:
+            fault = fault_of(stream, size, length, ended)
+            if fault is not None:
+                self._give_back(size)
+                self._refuse(stream, fault, ended)
+                return
         stream.untaken += size
         if ended:
-            stream.state = ON_RECEIVED_END[stream.state]
-        over = stream.state == CLOSED
-        if stream.receiver.data(data[start:end], ended):
+            stream.state = state
+        else:
+            stream.credit -= size
+        if stream.receiver.data(data, ended):
             if ended and stream.untaken == size:  # there is no more to come in this stream
                 stream.untaken = 0
                 self.owed += size
@@ -238,7 +243,7 @@ class Http2Connection(Sections):
                 self.taken(stream, size)
         elif size > length:
             self.taken(stream, size - length)
-        if over:
+        if ended and state == CLOSED:
             self._release(stream, ENDED)
 
     def _read_late_data(self, id: int, size: int, ended: bool) -> None:
@@ -290,7 +295,7 @@ class Http2Connection(Sections):
         elif stream.window > MAX_31:
             text = "stream's window over 2^31-1"
             self._refuse(stream, Http2Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, text), False)
-        elif stream.pending and not stream.queued:
+        elif stream.waiting is not None:
             self._resume(stream, MAX_31)
 
     def _read_settings(self, id: int, flags: int, data: bytes) -> None:
@@ -310,6 +315,8 @@ class Http2Connection(Sections):
             key = data[start] << 8 | data[start + 1]
             self.peer.take(key, int.from_bytes(data[start + 2 : start + 6], "big"), not self.server)
         self.settled = True
+        if not self.leaving:
+            self.most = self.peer.streams
         self._answer(SETTINGS_ACK)
         self._writer.resize(self.peer.table)
         if self.peer.window != window:
@@ -325,8 +332,7 @@ class Http2Connection(Sections):
                 raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "window over 2^31-1")
         if change > 0:
             for stream in streams:
-                if stream.pending and not stream.queued:
-                    self._resume(stream, MAX_31)
+                self._resume(stream, MAX_31)
 
     # --- the rest
 
@@ -352,7 +358,7 @@ class Http2Connection(Sections):
         fault = Http2Fault(
             code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", remote=True, unprocessed=True
         )
-        self.leaving = True
+        self._leave()
         if not self.server:  # a client's word is only a hint: it opens all streams itself
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
                 if stream.id in self.streams:
@@ -375,9 +381,16 @@ class Http2Connection(Sections):
             raise wrong(f"{text} on a stream that has not begun")
 
 
-def overdrawn() -> ConnectionFault:
-    return ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
-
-
-def sized(text: str) -> ConnectionFault:
-    return ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, f"wrong size: {text}")
+def fault_of(stream: Http2Stream, size: int, length: int, ended: bool) -> Http2Fault | None:
+    """What is wrong with DATA of `size` bytes, of which `length` are of the body; counts them if nothing is."""
+    if ON_RECEIVED_END[stream.state] < 0:
+        return Http2Fault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
+    if size > stream.credit:
+        return Http2Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
+    if not stream.headed:
+        return violation("DATA before the response's head").fault
+    if stream.expected >= 0:
+        stream.expected -= length
+        if stream.expected < 0 or (ended and stream.expected):
+            return violation("body and content-length differ").fault
+    return None

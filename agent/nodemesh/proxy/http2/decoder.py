@@ -9,7 +9,7 @@ from ...reasons import Reason
 from .codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from .fault import ConnectionFault
 from .field import OVERHEAD, SECRET, Field
-from .head import Head, Pair
+from .head import Head
 from .huffman import decode
 from .limits import Http2Limits
 from .settings import DEFAULT_TABLE
@@ -34,6 +34,9 @@ ANY: Final = -1
 LITERALS: Final[Bounded[bytes, Field]] = Bounded(2048)
 LONGEST_LITERAL: Final = 256
 
+#: What an index in one byte is in the static table; None: it is none of that.
+SHORT: Final[list[Field | None]] = [None, *STATIC[1:], *[None] * (127 - STATIC_SIZE)]
+
 
 class Section:
     """What a block was decoded to, and means again as long as the table has the same version, or with ANY: it then puts
@@ -41,7 +44,7 @@ class Section:
     fitted, and the table is as if all had been read. `head` and `trailers` are for who reads fields: what it found them
     to say."""
 
-    __slots__ = ("fields", "size", "version", "added", "excess", "head", "trailers")
+    __slots__ = ("fields", "size", "version", "added", "added_size", "excess", "head", "trailers")
 
     def __init__(
         self, fields: list[Field], size: int, version: int, added: list[Field], excess: Reason | None = None
@@ -50,9 +53,10 @@ class Section:
         self.size = size  # bytes, as RFC 9113 section 6.5.2 counts them
         self.version = version
         self.added = added
+        self.added_size = sum([field.size for field in added]) if added else 0
         self.excess = excess
         self.head: Head | None = None
-        self.trailers: list[Pair] | None = None
+        self.trailers: list[bytes] | None = None
 
 
 class Decoder:
@@ -92,8 +96,8 @@ class Decoder:
         table = self.table
         known = self._known.get(block)
         if known is not None and (known.version == table.version or known.version == ANY):
-            for field in known.added:
-                table.add(field)
+            if known.added:
+                table.extend(known.added, known.added_size)
             return known
         version = table.version
         self._added = []
@@ -128,6 +132,7 @@ class Decoder:
         left = len(expected)
         literals: list[Field] = []
         self._literals = literals
+        newest = len(entries) + STATIC_SIZE  # less an index, it is that entry's place
         while position < size:
             byte = block[position]
             if byte < 128 and left:
@@ -138,6 +143,7 @@ class Decoder:
                     literals.append(field)
                     if byte >= 64:
                         table.add(field)
+                        newest = len(entries) + STATIC_SIZE
                         self._added.append(field)
                     room -= field.size
                     if room < 0 or len(fields) >= most:
@@ -148,31 +154,29 @@ class Decoder:
                     continue
             position += 1
             if byte >= 128:  # indexed, the common case
-                index = byte & 127
-                if index == 127:
-                    index = self._integer(block, position, 127)
-                    position = self._position
-                if index <= STATIC_SIZE:
-                    if index == 0:
-                        raise broken("index 0")
-                    field = STATIC[index]
-                else:
-                    index = len(entries) + STATIC_SIZE - index
-                    if index < 0:
+                known = SHORT[byte - 128]
+                if known is None:
+                    index = byte - 128
+                    if index == 127:
+                        index = self._integer(block, position, 127)
+                        position = self._position
+                    place = newest - index
+                    if place < 0 or index == 0:
                         raise broken("index beyond the table")
-                    field = entries[index]
+                    known = entries[place]
                     self._refers = True
-                room -= field.size
+                room -= known.size
                 if room < 0 or len(fields) >= most:
                     self._exceed(room)
                     left = 0
                 else:
-                    fields.append(field)
+                    fields.append(known)
                 continue
             if 32 <= byte < 64:
                 raise broken("size update after a field")
             room = self._literal(block, position, byte, fields, room)
             position = self._position
+            newest = len(entries) + STATIC_SIZE
         return fields, self._limits.head - room
 
     def _updates(self, block: bytes) -> int:

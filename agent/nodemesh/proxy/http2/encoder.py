@@ -96,9 +96,11 @@ LENGTHS: Final = [integer(length, 7, 0) for length in range(REMEMBERED_LENGTH)]
 
 
 class Name:
-    """How a name is written in literals, and whether its fields are remembered."""
+    """How a name is written in literals, and whether its fields are remembered. A volatile one is `spent` when it has
+    had so many values: where each message has another one none is worth a place in a table, and where each second has,
+    the last one is, as its `line` and what was `written` for that."""
 
-    __slots__ = ("plain", "never", "indexing", "secret", "volatile", "values")
+    __slots__ = ("plain", "never", "indexing", "secret", "volatile", "values", "spent", "line", "written")
 
     def __init__(self, name: bytes) -> None:
         index = STATIC_NAMES.get(name, 0)
@@ -109,6 +111,8 @@ class Name:
         self.secret = name in SECRET
         self.volatile = name in VOLATILE
         self.values = 0
+        self.spent = False
+        self.line = self.written = b""
 
 
 NAMES: Final[dict[bytes, Name]] = {}
@@ -142,13 +146,16 @@ def write_literal(start: bytes, value: bytes) -> bytes:
 
 def write_first(pair: Pair) -> bytes:
     """A field that `SEEN` does not have, which then has it where it may come again."""
-    name = name_of(pair[0])
+    name = NAMES.get(pair[0]) or name_of(pair[0])
     value = pair[1]
+    size = len(value)
+    length = LENGTHS[size] if size < REMEMBERED_LENGTH else integer(size, 7, 0)
     if name.secret:
-        return write_literal(name.never, value)
-    literal = write_literal(name.plain, value)
+        return name.never + length + value
+    literal = name.plain + length + value
     if name.values < REMEMBERED_VALUES and len(literal) <= REMEMBERED_LENGTH:
         name.values += 1
+        name.spent = name.volatile and name.values == REMEMBERED_VALUES
         if len(SEEN) >= REMEMBERED:
             forget()
         SEEN[pair] = KnownField(pair, literal, not name.volatile)

@@ -49,8 +49,10 @@ def small(kind: int, flags: int) -> list[bytes]:
 
 #: The headers of small frames, by their length, where the stream goes on and where it ends: DATA, and HEADERS that are
 #: a whole section.
-DATA_BEGINNINGS: Final = [small(DATA, 0), small(DATA, END_STREAM)]
-HEADERS_BEGINNINGS: Final = [small(HEADERS, END_HEADERS), small(HEADERS, END_HEADERS | END_STREAM)]
+FIRST_DATA: Final = small(DATA, 0)
+LAST_DATA: Final = small(DATA, END_STREAM)
+FIRST_HEADERS: Final = small(HEADERS, END_HEADERS)
+LAST_HEADERS: Final = small(HEADERS, END_HEADERS | END_STREAM)
 
 
 def write_settings(values: list[tuple[int, int]]) -> bytes:
@@ -80,16 +82,26 @@ def write_goaway(last: int, code: int, text: bytes) -> bytes:
 
 def write_block(name: bytes, block: bytes, ended: bool, limit: int) -> bytes:
     """HEADERS, and CONTINUATION as far as one frame of `limit` bytes does not do."""
+    out: list[bytes] = []
+    add_block(out, name, block, ended, limit)
+    return b"".join(out)
+
+
+def add_block(out: list[bytes], name: bytes, block: bytes, ended: bool, limit: int) -> None:
+    """The same, put where more is to follow."""
     size = len(block)
-    if size < SMALL <= limit:
-        return HEADERS_BEGINNINGS[ended][size] + name + block
+    if size < SMALL and size <= limit:
+        out.append(LAST_HEADERS[size] if ended else FIRST_HEADERS[size])
+        out.append(name)
+        out.append(block)
+        return
     flags = END_STREAM if ended else 0
     if size <= limit:
-        return begin(size, HEADERS, flags | END_HEADERS) + name + block
-    frames = [begin(limit, HEADERS, flags), name, block[:limit]]
+        out += (begin(size, HEADERS, flags | END_HEADERS), name, block)
+        return
+    out += (begin(limit, HEADERS, flags), name, block[:limit])
     position = limit
     while position < size:
         piece = block[position : position + limit]
         position += limit
-        frames += (begin(len(piece), CONTINUATION, END_HEADERS if position >= size else 0), name, piece)
-    return b"".join(frames)
+        out += (begin(len(piece), CONTINUATION, END_HEADERS if position >= size else 0), name, piece)

@@ -45,7 +45,7 @@ class Head:
 
     __slots__ = (
         "method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size", "ended",
-        "request", "response",
+        "request", "target", "weight", "response",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +62,8 @@ class Head:
         #: What `heads` found it to say, if the stream ended with it, or did not.
         self.ended = False
         self.request: RequestFields | None = None
+        self.target: tuple[bytes, bytes] = (b"", b"")  # path and query
+        self.weight = 1
         self.response: ResponseHead | None = None
 
 
@@ -114,15 +116,15 @@ def read_partly(fields: list[Field]) -> Head:
     return head
 
 
-def read_trailers(fields: list[Field]) -> list[Pair]:
-    """A trailer section: no pseudo fields, and none that frames or routes a message. Raises StreamFault."""
-    trailers: list[Pair] = []
+def read_trailers(fields: list[Field]) -> list[bytes]:
+    """A trailer section's lines: no pseudo fields, and none that frames or routes a message. Raises StreamFault."""
+    trailers: list[bytes] = []
     for field in fields:
         kind = field.kind
         if kind == MALFORMED or (PLAIN < kind <= LAST_PSEUDO):
             raise invalid(f"{shown(field.name)} in trailers")
         if is_trailer(field.name):
-            trailers.append(field.pair)
+            trailers.append(field.name + b": " + field.value)
     return trailers
 
 

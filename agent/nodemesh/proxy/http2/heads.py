@@ -8,7 +8,7 @@ from ...routing.fields import gather, leave_hop
 from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
-from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
+from ..http.head import Edits, Fields, RequestFields, RequestHead, RequestMemory, ResponseHead, weight_of
 from ..http.lines import CACHE, KNOWN_LENGTH, read_line, value_of
 from ..http.paths import split_path
 from .head import Head, Pair
@@ -37,13 +37,17 @@ def request_of(head: Head, ended: bool) -> RequestHead:
     """A client's request. Raises ProtocolError with the status to answer."""
     fields = head.request
     if fields is None or head.ended != ended:
+        head.target = split_path(head.path)
+        head.weight = weight_of(head.size)
         fields = head.request = read_fields(head, ended)
         head.ended = ended
-    path, query = split_path(head.path)
+    elif fields.memory is None:  # it has come again, and may do so yet
+        fields.memory = RequestMemory()
+    path, query = head.target
     method = b"GET" if head.protocol else head.method
     request = RequestHead(method, head.scheme, head.authority, path, query, fields)
     request.http2 = True
-    request.weight = weight_of(head.size)
+    request.weight = head.weight
     return request
 
 

@@ -25,20 +25,18 @@ MAX_PADDING: Final = 7
 class HuffmanState:
     """A place inside the code: what was read of a symbol. Its 256 steps are worked out when it is first met."""
 
-    __slots__ = ("left", "right", "symbol", "ends", "symbols", "steps")
+    __slots__ = ("left", "right", "symbol", "ends", "steps")
 
     def __init__(self) -> None:
         self.left: HuffmanState | None = None  # by a bit 0
         self.right: HuffmanState | None = None  # by a bit 1
         self.symbol = -1
         self.ends = False  # a string may end here: the bits so far are padding
-        self.symbols: list[bytes] = []
-        self.steps: list[HuffmanState] = []
+        self.steps: list[tuple[bytes, HuffmanState]] = []  # by a byte: the symbols that are complete, what is next
 
     def fill(self) -> None:
         """Work out the steps."""
-        symbols: list[bytes] = []
-        steps: list[HuffmanState] = []
+        steps: list[tuple[bytes, HuffmanState]] = []
         for byte in range(256):
             state = self
             found = b""
@@ -51,9 +49,7 @@ class HuffmanState:
                 if state.symbol >= 0:
                     found += SYMBOLS[state.symbol]
                     state = ROOT
-            symbols.append(PAIRS.setdefault(found, found))
-            steps.append(state)
-        self.symbols = symbols
+            steps.append((PAIRS.setdefault(found, found), state))
         self.steps = steps
 
 
@@ -99,8 +95,7 @@ ROOT: Final = build()
 def build_broken() -> HuffmanState:
     """Where a string is that has EOS in it: there is no way out."""
     state = HuffmanState()
-    state.symbols = [b""] * 256
-    state.steps = [state] * 256
+    state.steps = [(b"", state)] * 256
     return state
 
 
@@ -113,9 +108,9 @@ def decode(data: bytes) -> bytes | None:
     state = ROOT
     for byte in data:
         try:
-            found.append(state.symbols[byte])
+            symbols, state = state.steps[byte]
         except IndexError:  # met for the first time
             state.fill()
-            found.append(state.symbols[byte])
-        state = state.steps[byte]
+            symbols, state = state.steps[byte]
+        found.append(symbols)
     return b"".join(found) if state.ends else None

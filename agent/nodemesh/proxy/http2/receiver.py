@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from .fault import Http2Fault
-from .head import Head, Pair
+from .head import Head
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -34,8 +34,8 @@ class Receiver:
         goes to `Http2Connection.taken`."""
         raise NotImplementedError
 
-    def trailers(self, trailers: list[Pair]) -> None:
-        """The body has ended with these."""
+    def trailers(self, trailers: list[bytes]) -> None:
+        """The body has ended with these lines, which others may have as well."""
         raise NotImplementedError
 
     def drained(self) -> None:
@@ -60,7 +60,7 @@ class Nobody(Receiver):
     def data(self, data: bytes, ended: bool) -> bool:
         return True
 
-    def trailers(self, trailers: list[Pair]) -> None:
+    def trailers(self, trailers: list[bytes]) -> None:
         pass
 
     def failed(self, fault: Http2Fault) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from .codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
+from .codes import (
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
+)
 from .decoder import Decoder, Section
 from .fault import ConnectionFault, Http2Fault, StreamFault
 from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
@@ -54,7 +61,7 @@ class Sections(Sending):
             raise wrong("HEADERS on stream 0")
         if flags & PADDED:
             if start == end:
-                raise ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS without pad length")
+                raise sized("HEADERS without pad length")
             end -= data[start]
             start += 1
         if flags & PRIORITIZED:  # ignored (RFC 9113 section 5.3.2)
@@ -107,11 +114,11 @@ class Sections(Sending):
             section = self._decoder.read(block)
             self.watch.filled += 1
             try:
-                if stream.state & REMOTE:
+                if ON_RECEIVED_END[stream.state] < 0:
                     raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
                 if section.excess is not None:
                     raise StreamFault(ENHANCE_YOUR_CALM, section.excess, "field section too large")
-                if self.server or stream.headed:
+                if stream.headed:
                     self._read_trailers(stream, section, ended)
                 else:
                     self._read_answer(stream, section, ended)
@@ -150,6 +157,7 @@ class Sections(Sending):
         self.watch.streams += 1
         self.watch.filled += 1
         stream = Http2Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
+        stream.headed = True
         if ended:
             stream.state = REMOTE
         if len(self.streams) >= self.limits.streams:
@@ -247,3 +255,20 @@ class Sections(Sending):
 
 def wrong(text: str) -> ConnectionFault:
     return ConnectionFault(PROTOCOL_ERROR, Reason.HTTP2_PROTOCOL_ERROR, text)
+
+
+def overdrawn() -> ConnectionFault:
+    return ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
+
+
+def sized(text: str) -> ConnectionFault:
+    return ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, f"wrong size: {text}")
+
+
+def unpadded(data: bytes) -> bytes:
+    """The payload of DATA without its padding. Raises ConnectionFault."""
+    if not data:
+        raise sized("DATA without pad length")
+    if data[0] >= len(data):
+        raise wrong("padding longer than DATA")
+    return data[1 : len(data) - data[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from ...reasons import Reason
@@ -11,7 +12,7 @@ from .fault import ConnectionFault, Http2Fault
 from .frames import (
     MAX_31,
     PREFACE,
-    write_block,
+    add_block,
     write_goaway,
     write_ping,
     write_reset,
@@ -40,7 +41,7 @@ from .writer import Opening, Writer
 UNSETTLED_STREAMS: Final = 100
 
 #: No new streams from here on: a connection's ids do not come back.
-LAST_ID: Final = 1 << 30
+LAST_ID: Final = (1 << 30) - 1
 
 #: Bytes of a GOAWAY's text.
 MAX_TEXT: Final = 64
@@ -54,8 +55,8 @@ class Sending(Windows):
     """What both sides of a connection may do. `now` is the time of the last call that had one."""
 
     __slots__ = (
-        "role", "server", "streams", "last", "now", "settled", "acknowledged", "leaving", "control", "kept", "_writer",
-        "_closed", "_resets", "_accepted",
+        "role", "server", "streams", "most", "last", "now", "settled", "acknowledged", "leaving", "control", "kept",
+        "_writer", "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
     def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
@@ -68,11 +69,12 @@ class Sending(Windows):
         self.settled = False  # the peer's settings have come
         self.acknowledged = False  # the peer knows ours
         self.leaving = False  # the peer, or we, said GOAWAY: no new streams of ours
+        self.most = UNSETTLED_STREAMS  # client: so many streams may be open, or are open, at once
         self.control = 0  # answers to the peer's frames since `flushed`
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._writer = Writer()
-        self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
+        self._closed: deque[int] = deque(maxlen=REMEMBERED)  # of the last closed streams, ids with their fates
         self._resets: dict[int, None] = {}
         greeting = write_settings(limits.announced(server))
         if limits.connection_window > DEFAULT_WINDOW:
@@ -97,9 +99,7 @@ class Sending(Windows):
     @property
     def capacity(self) -> int:
         """Client: how many streams may be opened now."""
-        if self.leaving or self.broken or self.last + 2 > LAST_ID:
-            return 0
-        return max((self.peer.streams if self.settled else UNSETTLED_STREAMS) - len(self.streams), 0)
+        return max(self.most - len(self.streams), 0)
 
     def ping(self, payload: bytes) -> None:
         """Eight bytes that come back to `Role.ponged`."""
@@ -109,14 +109,14 @@ class Sending(Windows):
     def drain(self) -> None:
         """The first of two GOAWAYs: the peer is to open no more streams; those on their way are still served."""
         if not self.broken:
-            self.leaving = True
+            self._leave()
             self.out.append(write_goaway(MAX_31 if self.server else 0, NO_ERROR, b""))
 
     def finish(self) -> None:
         """The second GOAWAY, a round trip or more after `drain`: streams that come from now on are not looked at. When
         `streams` is empty the connection can be closed."""
         if not self.broken:
-            self.leaving = True
+            self._leave()
             self._accepted = self._last_accepted()
             self.out.append(write_goaway(self._accepted, NO_ERROR, b""))
 
@@ -128,6 +128,7 @@ class Sending(Windows):
         """The transport is gone: all streams fail with this."""
         if not self.broken:
             self.broken = True
+            self._leave()
             self._fail_streams(fault)
 
     def _break(self, fault: Http2Fault) -> None:
@@ -136,8 +137,14 @@ class Sending(Windows):
             text = fault.text.encode("ascii", "replace")[:MAX_TEXT]
             self.out.append(write_goaway(self._last_accepted(), fault.code, text))
             self.broken = True
+            self._leave()
             self._fail_streams(fault)
             self.role.broken(fault)
+
+    def _leave(self) -> None:
+        """Client: no stream is opened from here on."""
+        self.leaving = True
+        self.most = 0
 
     def _last_accepted(self) -> int:
         """The peer's last stream that we may have acted on."""
@@ -153,6 +160,8 @@ class Sending(Windows):
     def open(self, receiver: Receiver, bodiless: bool) -> Http2Stream:
         """Client: a stream, where there is `capacity`; its head comes next. `bodiless`: the request is HEAD."""
         self.last += 2
+        if self.last + 2 > LAST_ID:
+            self._leave()
         stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = bodiless
         self.streams[stream.id] = stream
@@ -162,44 +171,51 @@ class Sending(Windows):
     def send_informed(self, stream: Http2Stream, opening: Opening) -> None:
         """Server: an interim response."""
         if stream.writing and not stream.answered:
-            self.out.append(write_block(stream.name, self._writer.head(opening, NO_EDITS), False, self.peer.frame))
+            add_block(self.out, stream.name, self._writer.head(opening, NO_EDITS), False, self.peer.frame)
 
     def send_head(self, stream: Http2Stream, opening: Opening, edits: Edits, ended: bool) -> None:
         """A head, and what the proxy says in it; `ended`: without a body."""
-        if not stream.answered and not stream.state & LOCAL:
+        if not stream.answered and ON_SENT_END[stream.state] >= 0:
             stream.answered = True
-            self.out.append(write_block(stream.name, self._writer.head(opening, edits), ended, self.peer.frame))
+            add_block(self.out, stream.name, self._writer.head(opening, edits), ended, self.peer.frame)
             if ended:
                 self._ended(stream)
 
     def send_data(self, stream: Http2Stream, data: bytes, ended: bool) -> None:
         """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
-        if stream.state & LOCAL or stream.finishing:
+        waiting = stream.waiting
+        if ON_SENT_END[stream.state] < 0 or (waiting is not None and waiting.finishing):
             return
         size = len(data)
-        if stream.pending or (size and (size > stream.window or size > self.window or size > self.peer.frame)):
+        if waiting is not None or (size and (size > stream.window or size > self.window or size > self.peer.frame)):
             self._wait(stream, data, size, ended)
         elif size or ended:
             self._write_data(stream, data, size, ended)
 
     def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
         """The body is complete, and these follow it."""
-        if stream.state & LOCAL or stream.finishing:
+        if ON_SENT_END[stream.state] < 0:
             return
         waiting = stream.waiting
         if waiting is None:
             self._finish_stream(stream, lines)
-        else:
-            stream.finishing = True
+        elif not waiting.finishing:
+            waiting.finishing = True
             waiting.trailers = lines
             waiting.size = sum(map(len, lines))
             self.backlog += waiting.size
+            self.recount = True
 
     def reset(self, stream: Http2Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
         if stream.state != CLOSED and not self.broken:
             self.out.append(write_reset(stream.name, code))
             self._abandon(stream, RESET_BY_US if stream.reading else ENDED)
+
+    def keep(self, change: int) -> None:
+        """So many bytes more of bodies are kept by the streams' users."""
+        self.kept += change
+        self.recount = True
 
     def dismiss(self, stream: Http2Stream) -> None:
         """Server: nobody wants what is left of the request; the response goes out all the same (RFC 9113, 8.1)."""
@@ -220,12 +236,11 @@ class Sending(Windows):
 
     def _finish_stream(self, stream: Http2Stream, trailers: list[bytes]) -> None:
         """The body is sent: its trailers end the stream."""
-        self.out.append(write_block(stream.name, self._writer.trailers(trailers), True, self.peer.frame))
+        add_block(self.out, stream.name, self._writer.trailers(trailers), True, self.peer.frame)
         self._ended(stream)
 
     def _ended(self, stream: Http2Stream) -> None:
         """END_STREAM is sent."""
-        stream.finishing = False
         state = stream.state = ON_SENT_END[stream.state]
         if state == CLOSED:
             self._release(stream, ENDED)
@@ -235,13 +250,13 @@ class Sending(Windows):
     def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
-        if stream.waiting is not None or stream.queued:
+        if stream.waiting is not None:
             self._drop(stream, stream.waiting)
         id = stream.id
         if fate == RESET_BY_US:
             self._remember_reset(id)
         else:
-            self._closed[id // 2 % REMEMBERED] = id * 4 + fate
+            self._closed.append(id * 4 + fate)
         if self.streams.pop(id, None) is not None:
             self.role.released(stream)
 
@@ -260,7 +275,7 @@ class Sending(Windows):
         receiver.failed(fault)
 
     def _remember(self, id: int, fate: int) -> None:
-        self._closed[id // 2 % REMEMBERED] = id * 4 + fate
+        self._closed.append(id * 4 + fate)
 
     def _remember_reset(self, id: int) -> None:
         if len(self._resets) >= REMEMBERED_RESETS:
@@ -273,5 +288,7 @@ class Sending(Windows):
             return IDLE
         if id in self._resets:
             return RESET_BY_US
-        known = self._closed[id // 2 % REMEMBERED]
-        return known & 3 if known >> 2 == id else FORGOTTEN
+        for known in reversed(self._closed):
+            if known // 4 == id:
+                return known % 4
+        return FORGOTTEN

@@ -68,8 +68,8 @@ class Http2Server(Handler, ServerCarrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
-        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_begun", "_alarms", "_held",
-        "_blocked", "_sweeps", "_since", "_timer",
+        "session", "pod", "transport", "codec", "streams", "state", "since", "begun", "_receiving", "_due", "_alarms",
+        "_held", "_blocked", "_sweeps", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport) -> None:
@@ -83,12 +83,13 @@ class Http2Server(Handler, ServerCarrier):
         self.streams: dict[int, ServerStream] = {}
         self.state = SERVING
         self._receiving = False
-        self._begun: list[ServerStream] = []  # since the last read, and may get more than their heads
+        self._due = False  # a part of what has come waits for a later turn
+        self.begun: list[ServerStream] = []  # since the last read, and may get more than their heads
         self._alarms: list[Alarm] = []  # of streams that are over, for those to come
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._sweeps = 0
-        self._since = clock.now  # of the last stream's end
+        self.since = clock.now  # of the last stream's end
         self._timer: Timer = clock.after(SWEEP, self._check)
         transport.handler = self
         pod.connections[self] = None
@@ -104,28 +105,21 @@ class Http2Server(Handler, ServerCarrier):
         if self.state >= CLOSING:
             return
         codec = self.codec
-        codec.quota = AT_ONCE
+        codec.quota = AT_ONCE if not self._due else 0
         self._receiving = True
         try:
             codec.receive(data if isinstance(data, bytes) else bytes(data), self.pod.shared.clock.now)
-            if self._begun:
-                begun, self._begun = self._begun, []
+            if self.begun:
+                begun, self.begun = self.begun, []
                 for stream in begun:
                     if stream.waits:
                         stream.begin()
         finally:
             self._receiving = False
-        if (
-            codec.out
-            or codec.held + codec.kept != self._held
-            or codec.backlog != self._blocked
-            or self.state != SERVING
-            or codec.broken
-        ):
+        if codec.out or codec.recount or codec.broken or self.state != SERVING:
             self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
-            self.transport.pause()
-            self.transport.later(self._go_on)
+            self._leave_rest()
 
     def ended(self) -> None:
         self._lose(GONE)
@@ -139,7 +133,7 @@ class Http2Server(Handler, ServerCarrier):
         if self._receiving or self.state >= CLOSING:
             return
         codec, transport = self.codec, self.transport
-        if codec.held + codec.kept != self._held or codec.backlog != self._blocked:
+        if codec.recount:
             self._count()
         if codec.out:
             transport.send(codec.outgoing())
@@ -178,26 +172,20 @@ class Http2Server(Handler, ServerCarrier):
 
     # --- what the streams call
 
-    @property
-    def pending(self) -> int:
-        return self.transport.pending
-
     def flush(self) -> None:
         """What all streams have to say goes out together, unless it is much, or the gate is to know what waits."""
         codec = self.codec
-        if codec.unsent < READ_SIZE and codec.backlog == self._blocked:
+        if codec.unsent < READ_SIZE and not codec.recount:
             self.transport.prompt()
         else:
             self.prompted()
-
-    def begun(self, stream: ServerStream) -> None:
-        self._begun.append(stream)
 
     def alarm(self) -> Alarm:
         return self._alarms.pop() if self._alarms else Alarm(self.pod.shared.clock)
 
     def spare(self, alarm: Alarm) -> None:
-        alarm.clear()
+        if alarm.due:
+            alarm.clear()
         if self.state < CLOSED:
             self._alarms.append(alarm)
         else:
@@ -210,8 +198,17 @@ class Http2Server(Handler, ServerCarrier):
 
     # --- what comes
 
+    def _leave_rest(self) -> None:
+        """Leave what has come for a later turn, and no more of it than one read takes."""
+        if self.codec.held >= READ_SIZE:
+            self.transport.pause()
+        if not self._due:
+            self._due = True
+            self.transport.later(self._go_on)
+
     def _go_on(self) -> None:
         """Go on with what has come when the others have had their turn."""
+        self._due = False
         if self.state < CLOSING:
             self.transport.resume()
             self.received(b"")
@@ -220,6 +217,7 @@ class Http2Server(Handler, ServerCarrier):
         """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for
         which the client has opened no window."""
         codec, gate = self.codec, self.session.gate
+        codec.recount = False
         held = codec.held + codec.kept
         if held != self._held:
             change, self._held = held - self._held, held
@@ -240,11 +238,6 @@ class Http2Server(Handler, ServerCarrier):
                 return
             largest.give_up(Reason.LIMIT_PER_POD, "too much waits for the client's windows")
             self.prompted()
-
-    def released(self, id: int) -> None:
-        """A stream is over."""
-        self.streams.pop(id, None)
-        self._since = self.pod.shared.clock.now
 
     # --- the end
 
@@ -290,7 +283,7 @@ class Http2Server(Handler, ServerCarrier):
         """End what takes too long: a greeting, a field section, a window that stays shut, idleness."""
         clock, codec = self.pod.shared.clock, self.codec
         self._timer = clock.after(SWEEP, self._check)
-        idle = clock.now - self._since
+        idle = clock.now - self.since
         if codec.block_since >= 0.0 and clock.now - codec.block_since > codec.limits.block_time:
             codec.give_up(Http2Fault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTINUATION_FLOOD, "field section does not end"))
         elif not codec.settled and idle > GREETING_TIMEOUT:
@@ -329,7 +322,9 @@ class ServerRole(Role):
         self.server.note_refusal(fault.reason, fault.text, 0)
 
     def released(self, stream: Http2Stream) -> None:
-        self.server.released(stream.id)
+        server = self.server
+        server.streams.pop(stream.id, None)
+        server.since = server.pod.shared.clock.now
 
     def broken(self, fault: Http2Fault) -> None:
         self.server.note_refusal(fault.reason, fault.text, 0)

@@ -23,11 +23,11 @@ from ..http.tunnel import Upgrade
 from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, INTERNAL_ERROR
 from .fault import Http2Fault
-from .head import Head, Pair
-from .heads import lines_of, request_of, response_opening
+from .head import Head
+from .heads import request_of, response_opening
 from .receiver import Receiver
 from .sending import Sending
-from .stream import REMOTE, Http2Stream
+from .stream import ON_RECEIVED_END, Http2Stream
 from .tunnel import StreamTransport
 
 #: Responses without a body, whatever their fields say.
@@ -42,17 +42,11 @@ class ServerCarrier:
 
     __slots__ = ()
 
-    @property
-    def pending(self) -> int:
-        """Bytes that wait for the transport, whichever stream's they are."""
-        raise NotImplementedError
+    transport: Transport
+    begun: list[ServerStream]  # whose `begin` is called when all is read that has come by now
 
     def flush(self) -> None:
         """Send what the codec has to be sent."""
-        raise NotImplementedError
-
-    def begun(self, stream: ServerStream) -> None:
-        """Have `begin` called when all is read that has come by now."""
         raise NotImplementedError
 
     def alarm(self) -> Alarm:
@@ -120,13 +114,13 @@ class ServerStream(Receiver, Responder):
             exchange.start(b"", True, [])
         else:
             self.waits = True
-            self._carrier.begun(self)
+            self._carrier.begun.append(self)
 
-    def begin(self, data: bytes = b"", ended: bool = False) -> None:
-        """The exchange sets out with so much of the body."""
+    def begin(self) -> None:
+        """The exchange sets out with nothing of the body."""
         self.waits = False
         if self.exchange is not None:
-            self.exchange.start(data, ended, [])
+            self.exchange.start(b"", False, [])
 
     def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
@@ -135,12 +129,13 @@ class ServerStream(Receiver, Responder):
         exchange = self.exchange
         if exchange is not None:
             if self.waits:
-                self.begin(data, ended)
+                self.waits = False
+                exchange.start(data, ended, [])
             elif exchange.head.fields.upgrade:
                 if self._early is None:
                     self._early = bytearray()
                 self._early += data
-                self._codec.kept += len(data)
+                self._codec.keep(len(data))
                 self._early_end = self._early_end or ended
                 return False
             else:
@@ -153,19 +148,19 @@ class ServerStream(Receiver, Responder):
             return False
         return not self._paused
 
-    def trailers(self, trailers: list[Pair]) -> None:
+    def trailers(self, trailers: list[bytes]) -> None:
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
         elif self.exchange is not None:
             if self.waits:
                 self.begin()
             if self.exchange is not None:
-                self.exchange.request_ended(lines_of(trailers))
+                self.exchange.request_ended(trailers)
 
     def drained(self) -> None:
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self._carrier.pending:
+        elif self._blocked and not self._carrier.transport.pending:
             self._unblock()
 
     def failed(self, fault: Http2Fault) -> None:
@@ -183,7 +178,7 @@ class ServerStream(Receiver, Responder):
         """The client's connection takes more."""
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self.stream.pending:
+        elif self._blocked and self.stream.waiting is None:
             self._unblock()
 
     def check(self) -> None:
@@ -267,7 +262,7 @@ class ServerStream(Receiver, Responder):
 
     def done(self) -> None:
         self._end()
-        if not self.stream.state & REMOTE:
+        if ON_RECEIVED_END[self.stream.state] >= 0:
             self._codec.dismiss(self.stream)
             self._carrier.flush()
 
@@ -275,14 +270,14 @@ class ServerStream(Receiver, Responder):
 
     def _waits(self) -> bool:
         """Whether what was sent waits for the client, so that no more should come for now."""
-        self._blocked = self.stream.pending > 0 or self._carrier.pending > 0
-        return self._blocked
+        blocked = self._blocked = self.stream.waiting is not None or self._carrier.transport.pending > 0
+        return blocked
 
     def _take_early(self) -> bytes:
         early, self._early = self._early, None
         if early is None:
             return b""
-        self._codec.kept -= len(early)
+        self._codec.keep(-len(early))
         return bytes(early)
 
     def _unblock(self) -> None:
@@ -306,7 +301,9 @@ class ServerStream(Receiver, Responder):
         exchange, self.exchange = self.exchange, None
         if self._early:
             self._take_early()
-        self._give_alarm_back()
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            self._carrier.spare(alarm)
         assert exchange is None or exchange.state == DONE
 
     def _give_alarm_back(self) -> None:

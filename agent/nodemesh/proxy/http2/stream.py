@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
-from .head import UNKNOWN
 from .receiver import Receiver
 
 # States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
@@ -38,15 +38,21 @@ FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
 FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
 
 
+pack_id: Final = Struct(">I").pack
+
+
 class Unsent:
     """What of a stream waits for the peer's windows: pieces of its body, of the first of which `offset` bytes are sent,
     and its trailers with their size, if they are known."""
 
-    __slots__ = ("pieces", "offset", "trailers", "size")
+    __slots__ = ("pieces", "offset", "pending", "finishing", "queued", "trailers", "size")
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.offset = 0
+        self.pending = 0  # bytes of the body that wait
+        self.finishing = False  # END_STREAM follows what waits
+        self.queued = False  # for the connection's window
         self.trailers: list[bytes] | None = None
         self.size = 0
 
@@ -56,20 +62,20 @@ class Http2Stream:
 
     __slots__ = (
         "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
-        "untaken", "owed", "window", "waiting", "pending", "finishing", "queued", "curt",
+        "untaken", "owed", "window", "waiting", "curt",
     )  # fmt: skip
 
     def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
         self.id = id
-        self.name = id.to_bytes(4, "big")
+        self.name = pack_id(id)
         self.since = now
         self.receiver = receiver
         self.state = OPEN
         # what comes
-        self.headed = False  # the final head has come
+        self.headed = False  # the request's head has come, or the final response's
         self.informed = 0  # interim heads so far
         self.bodiless = False  # the answer to HEAD: its content-length is of no body
-        self.expected = UNKNOWN  # bytes of the body that are still to come
+        self.expected = 0  # bytes of the body that are still to come, or UNKNOWN: none before the head
         self.credit = credit  # bytes that the peer may send
         self.untaken = 0  # bytes that came, and that the receiver has not taken
         self.owed = 0  # bytes taken, and not given back to the peer yet
@@ -77,9 +83,6 @@ class Http2Stream:
         self.answered = False  # our final head is sent
         self.window = window  # bytes that we may send; below 0 after SETTINGS (RFC 9113 section 6.9.2)
         self.waiting: Unsent | None = None
-        self.pending = 0  # bytes of the body that wait
-        self.finishing = False  # END_STREAM follows what waits
-        self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
 
     @property
@@ -90,4 +93,9 @@ class Http2Stream:
     @property
     def writing(self) -> bool:
         """We have not said END_STREAM, nor will with what waits."""
-        return not self.state & LOCAL and not self.finishing
+        return not self.state & LOCAL and (self.waiting is None or not self.waiting.finishing)
+
+    @property
+    def pending(self) -> int:
+        """Bytes of the body that wait."""
+        return self.waiting.pending if self.waiting is not None else 0

@@ -107,6 +107,18 @@ class Table:
         self.size = size
         self.version += 1
 
+    def extend(self, fields: list[Field], size: int) -> None:
+        """Several entries at once, of so many bytes together."""
+        if size > self.limit:  # some of them push others of them out
+            for field in fields:
+                self.add(field)
+            return
+        self.entries += fields
+        self.size += size
+        self.version += 1
+        if self.size > self.limit:
+            self.evict(self.limit)
+
     def resize(self, limit: int) -> None:
         self.limit = limit
         self.version += 1

@@ -34,7 +34,7 @@ class StreamTransport(Transport):
         elif self._paused:
             if data:
                 self._held += data
-                self._codec.kept += len(data)
+                self._codec.keep(len(data))
             self._held_end = self._held_end or ended
         else:
             self._deliver(data, ended)
@@ -96,7 +96,8 @@ class StreamTransport(Transport):
         """What came while paused, which is not kept any longer."""
         held = bytes(self._held)
         self._held.clear()
-        self._codec.kept -= len(held)
+        if held:
+            self._codec.keep(-len(held))
         return held
 
     def _deliver(self, data: bytes, ended: bool) -> None:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from .frames import DATA, DATA_BEGINNINGS, END_STREAM, MAX_31, SMALL, begin, write_window_update
+from .frames import DATA, END_STREAM, FIRST_DATA, LAST_DATA, MAX_31, SMALL, begin, write_window_update
 from .limits import Http2Limits
 from .settings import DEFAULT_WINDOW, Settings
-from .stream import REMOTE, Http2Stream, Unsent
+from .stream import ON_RECEIVED_END, Http2Stream, Unsent
 from .watch import Watch
 
 #: What waits is kept in pieces of at least this size, so that their number is bounded by their bytes.
@@ -20,8 +20,8 @@ class Windows:
     """What of bodies goes out, and how much may come."""
 
     __slots__ = (
-        "limits", "peer", "watch", "window", "credit", "owed", "broken", "backlog", "unsent", "out", "_worth_saying",
-        "_blocked",
+        "limits", "peer", "watch", "window", "credit", "owed", "broken", "backlog", "recount", "unsent", "out",
+        "_worth_saying", "_blocked",
     )  # fmt: skip
 
     def __init__(self, limits: Http2Limits, now: float) -> None:
@@ -33,6 +33,7 @@ class Windows:
         self.owed = 0  # bytes taken, and not given back to the peer yet
         self.broken = False  # nothing goes in or out any more
         self.backlog = 0  # bytes of all streams that wait for the peer's windows
+        self.recount = False  # that has changed, or what is kept of the peer's, since whoever counts it looked
         self.unsent = 0  # bytes of bodies that `out` has
         self.out: list[bytes] = []  # what is to be sent now, in pieces
         self._worth_saying = (limits.connection_window + 1) // 2  # of `owed`
@@ -50,7 +51,7 @@ class Windows:
         self.owed += size
         if self.owed >= self._worth_saying:
             self._give_back(0)
-        if not stream.state & REMOTE:
+        if ON_RECEIVED_END[stream.state] >= 0:
             stream.owed += size
             if stream.owed * 2 >= self.limits.window:
                 stream.credit += stream.owed
@@ -75,10 +76,11 @@ class Windows:
         self.watch.sent += 1
         out = self.out
         if size < SMALL:
-            out.append(DATA_BEGINNINGS[ended][size] + stream.name + data)
+            out.append(LAST_DATA[size] if ended else FIRST_DATA[size])
         else:
-            out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
-            out.append(data)
+            out.append(begin(size, DATA, END_STREAM if ended else 0))
+        out.append(stream.name)
+        out.append(data)
         if ended:
             self._ended(stream)
 
@@ -92,9 +94,10 @@ class Windows:
             pieces[-1] += data
         else:
             pieces.append(data)
-        stream.pending += size
+        waiting.pending += size
+        waiting.finishing = ended
         self.backlog += size
-        stream.finishing = ended
+        self.recount = True
         self._flush(stream, waiting, MAX_31)
 
     def _flush(self, stream: Http2Stream, waiting: Unsent, most: int) -> None:
@@ -103,17 +106,18 @@ class Windows:
         limit = self.peer.frame
         done = 0  # whole pieces
         offset = waiting.offset
-        while stream.pending > 0:
+        self.recount = True
+        while waiting.pending > 0:
             size = min(limit, stream.window, self.window, most)
             if size <= 0:
                 break
             piece = pieces[done]
             size = min(size, len(piece) - offset)
             most -= size
-            stream.pending -= size
+            waiting.pending -= size
             self.backlog -= size
             data = piece if size == len(piece) else piece[offset : offset + size]
-            if stream.finishing and not stream.pending and waiting.trailers is None:
+            if waiting.finishing and not waiting.pending and waiting.trailers is None:
                 stream.waiting = None
                 self._write_data(stream, data, size, True)
                 return
@@ -122,11 +126,11 @@ class Windows:
             if offset == len(piece):
                 offset = 0
                 done += 1
-        if stream.pending:
+        if waiting.pending:
             del pieces[:done]
             waiting.offset = offset
-            if stream.window > 0 and not stream.queued:
-                stream.queued = True
+            if stream.window > 0 and not waiting.queued:
+                waiting.queued = True
                 self._blocked[stream.id] = stream
             return
         stream.waiting = None
@@ -135,10 +139,13 @@ class Windows:
             self._finish_stream(stream, waiting.trailers)
 
     def _resume(self, stream: Http2Stream, most: int) -> None:
-        """Send what waited for a window, and tell when nothing waits any more."""
-        if stream.waiting is not None:
-            self._flush(stream, stream.waiting, most)
-        if not stream.pending and stream.writing:
+        """Send what waited for a window, unless it waits its turn for the connection's, and tell when nothing waits any
+        more."""
+        waiting = stream.waiting
+        if waiting is None or waiting.queued:
+            return
+        self._flush(stream, waiting, most)
+        if stream.waiting is None and stream.writing:
             stream.receiver.drained()
 
     def _unblock(self) -> None:
@@ -146,18 +153,17 @@ class Windows:
         blocked = self._blocked
         while self.window > 0 and blocked:
             stream = blocked.popitem(last=False)[1]
-            stream.queued = False
-            self._resume(stream, self.peer.frame)
+            if stream.waiting is not None:
+                stream.waiting.queued = False
+                self._resume(stream, self.peer.frame)
 
-    def _drop(self, stream: Http2Stream, waiting: Unsent | None) -> None:
+    def _drop(self, stream: Http2Stream, waiting: Unsent) -> None:
         """What waits in a stream is not sent any more."""
-        if waiting is not None:
-            self.backlog -= stream.pending + waiting.size
-            stream.waiting = None
-            stream.pending = 0
-        if stream.queued:
+        self.backlog -= waiting.pending + waiting.size
+        self.recount = True
+        stream.waiting = None
+        if waiting.queued:
             del self._blocked[stream.id]
-            stream.queued = False
 
     # --- who knows what follows a body
 

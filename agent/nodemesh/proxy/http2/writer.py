@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Final
 
 from ..http.head import Edits
 from ..http.lines import CACHE, read_line
-from .encoder import REMEMBERED_LENGTH, Encoder
+from .encoder import NAMES, REMEMBERED_LENGTH, Encoder, name_of, write_literal
 from .head import Pair
 
 #: What is not said as a line: fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113
@@ -22,6 +23,9 @@ LONGEST_OPENING: Final = 1024
 
 #: So many lines as well, none of which is longer than what the encoder remembers.
 LINES: Final = 256
+
+#: What is written for lines that are not remembered.
+UNKNOWN: Final = repeat(b"")
 
 
 class Opening:
@@ -62,11 +66,26 @@ class Writer(Encoder):
             start = self.encode(pairs, opening.never)
         if not edits:
             return start
-        parts = [start]
-        lines = self._lines
-        for name, line in edits.items():
-            parts.append(lines.get(line) or self._say(name, line))
+        parts = [start, *map(self._lines.get, edits.values(), UNKNOWN)]
+        unknown = parts.count(b"")
+        if unknown:
+            self._fill(parts, unknown, edits)
         return b"".join(parts)
+
+    def _fill(self, parts: list[bytes], unknown: int, edits: Edits) -> None:
+        """Write the lines that are not remembered; the first part is no line."""
+        names = list(edits)
+        added = self._added
+        place = 0
+        while unknown:
+            place = parts.index(b"", place + 1)
+            name = names[place - 1]
+            parts[place] = self._say(name, edits[name])
+            unknown -= 1
+            if self._added != added:  # behind a new entry all indices are others
+                lines = self._lines
+                parts[place + 1 :] = [lines.get(edits[name]) or self._say(name, edits[name]) for name in names[place:]]
+                return
 
     def trailers(self, lines: list[bytes]) -> bytes:
         """A section of lines that came."""
@@ -93,6 +112,11 @@ class Writer(Encoder):
         start = len(name) + 1
         if line.find(b"\r\n") >= 0:
             return b"".join([self._pair((name, each[start:].strip(b" \t"))) for each in line.split(b"\r\n")])
+        known = NAMES.get(name) or name_of(name)
+        if known.spent:
+            if line != known.line:
+                known.line, known.written = line, write_literal(known.plain, line[start:].strip(b" \t"))
+            return known.written
         return self._field(line, (name, line[start:].strip(b" \t")))
 
     def _field(self, line: bytes, pair: Pair) -> bytes:

@@ -145,21 +145,14 @@ class Reactor(Network):
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
         self._number += 1
-        behind: list[int] = []
-        crowded = clock.now < self._crowd
-        known = lanes.known
-        for fd, _ in events:
-            lane = known.get(fd)
-            if lane is not None and not (crowded and lane.served == self._number - 1):
+        for fd, _ in events if len(events) < 2 else self._in_order(events):
+            lane = lanes.known.get(fd)
+            if lane is not None:
                 lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
-            elif crowded and self._is_busy(fd):
-                behind.append(fd)
+            elif fd in lanes.streaming:
+                self._serve_streams(lanes.streaming[fd])
             else:
-                self._attend(fd)
-        if behind:  # each of them comes to be the first: those whose pod has no time left wait
-            first = self._number % len(behind)
-            for fd in behind[first:] + behind[:first]:
-                self._attend(fd)
+                self._serve_watcher(fd)
         if lanes.busy:
             for lane in list(lanes.busy):
                 if lane.turn != self._number:
@@ -171,21 +164,17 @@ class Reactor(Network):
                 sock.close()
         loop.platform.beat()
 
-    def _is_busy(self, fd: int) -> bool:
-        """Whether the pod behind a descriptor had time in the turn before."""
-        lane = self.loop.lanes.of(fd)
-        return lane is not None and lane.served == self._number - 1
-
-    def _attend(self, fd: int) -> None:
-        """What has something in the main epoll: a pod's sockets or its streams, or what else is watched."""
-        lanes = self.loop.lanes
-        lane = lanes.known.get(fd)
-        if lane is not None:
-            lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
-        elif fd in lanes.streaming:
-            self._serve_streams(lanes.streaming[fd])
-        else:
-            self._serve_watcher(fd)
+    def _in_order(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Pods that had nothing of the turn before come first. Of the others each is the first one once: one whose pod
+        has no time left waits."""
+        of, before = self.loop.lanes.of, self._number - 1
+        first: list[tuple[int, int]] = []
+        behind: list[tuple[int, int]] = []
+        for event in events:
+            lane = of(event[0])
+            (behind if lane is not None and lane.served == before else first).append(event)
+        turned = self._number % len(behind) if behind else 0
+        return first + behind[turned:] + behind[:turned]
 
     def _turn_of(self, lane: Lane, now: float) -> float:
         """When a pod's turn will be over that begins now, or goes on, while others are at work as well."""
@@ -193,7 +182,6 @@ class Reactor(Network):
             self._last = lane
             self._crowd = self.clock.now + self.at_work
         if lane.served != self._number:
-            lane.served = self._number
             lane.rest = self.shared_turn
         return now + lane.rest
 
@@ -202,6 +190,7 @@ class Reactor(Network):
         monotonic = time.monotonic  # looked up once, and not for each socket
         now = monotonic()
         over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
+        lane.served = self._number
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -312,6 +301,7 @@ class Reactor(Network):
             now = time.monotonic()
             alone = lane is self._last and now >= self._crowd
             loop.over = now + self.lone_turn if alone else self._turn_of(lane, now)
+            lane.served = self._number
         try:
             if watcher is not None:
                 watcher.readable()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodemesh.proxy.grpc.counter import MessageCounter
+from nodemesh.proxy.grpc.counter import MessageCounter, is_whole
 
 
 def message(size: int, flag: int = 0) -> bytes:
@@ -32,3 +32,9 @@ def test_a_length_of_four_gibibytes_costs_nothing():
     counter = MessageCounter()
     counter.read(b"\0\xff\xff\xff\xff" + bytes(1000))
     assert counter.count == 1 and counter._rest == 0xFFFFFFFF - 1000
+
+
+def test_most_pieces_are_whole_messages():
+    assert is_whole(message(3)) and is_whole(message(0, 1))
+    for piece in (b"", b"\0\0\0\0", message(3)[:-1], message(3) + b"\0", message(3) + message(3)):
+        assert not is_whole(piece)

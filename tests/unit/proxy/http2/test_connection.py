@@ -187,6 +187,22 @@ def test_bytes_kept_of_a_frame_are_bounded_and_copied_once():
     assert peer.events[-1][:2] == (1, "data") and not peer.connection.held
 
 
+def test_what_comes_with_the_last_stream_of_a_turn_is_read_and_the_next_stream_waits():
+    peer = Recorder().start()
+    asked = [headers(id, ended=False) + data(id, b"x", True) for id in (1, 3, 5)]
+    peer.connection.quota = 2
+    peer.receive(asked[0] + asked[1])
+    ends = [event for event in peer.events if event[1] == "data"]
+    assert [event[0] for event in ends] == [1, 3] and not peer.connection.held and not peer.connection.stalled
+    peer.receive(ping() + asked[2])
+    assert len(peer.events) == 4 and peer.connection.held == len(asked[2]) and peer.connection.stalled
+    peer.receive(ping())  # more of it changes nothing
+    assert len(peer.events) == 4 and peer.connection.held == len(asked[2] + ping())
+    peer.connection.quota = 1
+    peer.receive(b"")
+    assert [event[:2] for event in peer.events[4:]] == [(5, "head"), (5, "data")] and not peer.connection.held
+
+
 def test_a_frame_that_is_too_long_is_found_out_by_its_header():
     peer = Recorder().start()
     assert peer.receive(b"\x00\x40\x01\x00\x00\x00\x00\x00\x01")[-1].kind == GOAWAY

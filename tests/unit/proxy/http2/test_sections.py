@@ -33,7 +33,7 @@ def test_a_servers_stream():
     assert peer.events == [
         (1, "head", HEAD, (), False),
         (1, "data", b"abc", False),
-        (1, "trailers", ((b"x-t", b"1"),)),
+        (1, "trailers", (b"x-t: 1",)),
     ]
     peer.events.clear()
     connection = peer.connection
@@ -60,7 +60,7 @@ def test_a_clients_stream():
         (1, "informed", 103),
         (1, "head", 200, ((b"x-a", b"b"),), False),
         (1, "data", b"xyz", False),
-        (1, "trailers", ((b"grpc-status", b"0"),)),
+        (1, "trailers", (b"grpc-status: 0",)),
         (1, "released"),
     ]
 
@@ -168,7 +168,11 @@ def test_memory_of_closed_streams_is_bounded():
         peer.receive(headers(id, ended=False), now)
         peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, True)
         peer.connection.reset(peer.stream(id), 0)
-    assert len(peer.connection._resets) == 256 and len(peer.connection._closed) == 128
+    assert len(peer.connection._resets) == 256 and not peer.connection._closed
+    for id in range(2001, 3001, 2):
+        peer.receive(headers(id))
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, True)
+    assert len(peer.connection._closed) == 128
     peer.sent()
     assert peer.receive(data(1999, b"late"), now) == []
 

@@ -40,7 +40,10 @@ def test_capacity():
     assert peer.connection.capacity == 0
     peer.receive(settings((3, 5)))
     assert peer.connection.capacity == 5
-    peer.connection.last = (1 << 30) - 1  # ids do not come back
+    peer.connection.last = (1 << 30) - 3
+    peer.request()  # the last one: ids do not come back
+    assert peer.connection.last == (1 << 30) - 1 and peer.connection.capacity == 0
+    peer.receive(settings((3, 9)))
     assert peer.connection.capacity == 0
 
 

@@ -18,6 +18,7 @@ from nodemesh.proxy.http2.stream import (
     OPEN,
     REMOTE,
     Http2Stream,
+    Unsent,
 )
 
 
@@ -50,7 +51,9 @@ def test_a_side_ends_once():
 
 def test_what_is_about_to_end_is_not_written_to():
     stream = Http2Stream(1, NOBODY, 10, 10, 0.0)
-    stream.finishing = True
+    stream.waiting = Unsent()
+    assert stream.writing and not stream.pending
+    stream.waiting.finishing = True
     assert not stream.writing and stream.reading
 
 

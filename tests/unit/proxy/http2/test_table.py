@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hpack.table import HeaderTable
 
 from nodemesh.proxy.http2.field import Field
@@ -52,3 +54,18 @@ def test_a_lower_limit_evicts():
     assert [field.name for field in table.entries] == [b"b"]
     table.resize(0)
     assert table.entries == [] and table.size == 0
+
+
+def test_several_at_once_are_as_one_after_the_other():
+    rng = Random(1)
+    for _ in range(300):
+        limit = rng.randrange(0, 400)
+        single, together = Table(limit), Table(limit)
+        for _ in range(4):
+            fields = [entry(f"{number}", rng.randrange(33, 200)) for number in range(rng.randrange(1, 6))]
+            version = together.version
+            for field in fields:
+                single.add(field)
+            together.extend(fields, sum(field.size for field in fields))
+            assert together.entries == single.entries and together.size == single.size <= limit
+            assert together.version > version

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hpack import Decoder, NeverIndexedHeaderTuple
 
 from nodemesh.proxy.http.head import RequestFields, RequestHead
 from nodemesh.proxy.http.lines import KNOWN_LENGTH
+from nodemesh.proxy.http2.encoder import REMEMBERED_VALUES
 from nodemesh.proxy.http2.heads import request_opening
 from nodemesh.proxy.http2.writer import LINES, LONGEST_OPENING, OPENINGS, Opening, Writer
 
@@ -45,6 +48,26 @@ def test_an_opening_is_written_again_as_long_as_its_indices_mean_the_same(peer):
             line = b"x-new: value %d" % (number // 6)
             assert peer.head(first, x_new=line)[-1] == (b"x-new", line[7:])
     assert len(peer.writer.head(first, {})) == 3
+
+
+def test_a_new_entry_between_lines_makes_all_indices_behind_it_others(peer):
+    opening, rng = known(), Random(1)
+    for number in range(400):
+        lines = {
+            f"x_{name}": b"x-%c: value %d" % (name.encode(), rng.randrange(3) + number // 100) for name in "abcdef"
+        }
+        lines["x_request_id"] = b"x-request-id: %d" % number
+        assert peer.head(opening, **lines)[3:] == [
+            (line[: line.index(b":")], line[line.index(b":") + 2 :]) for line in lines.values()
+        ]
+
+
+def test_of_a_field_with_another_value_in_each_message_the_last_one_is_remembered(peer):
+    opening = known()
+    for number in range(3 * REMEMBERED_VALUES):
+        for _ in range(2):
+            assert peer.head(opening, date=b"date: %d" % number)[-1] == (b"date", b"%d" % number)
+    assert not peer.writer._lines or b"date: %d" % number not in peer.writer._lines
 
 
 def test_what_the_proxy_says_stands_in_place_of_what_came(peer):
