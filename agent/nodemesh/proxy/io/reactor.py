@@ -184,7 +184,6 @@ class Reactor(Network):
             self._last = lane
             self._crowd = self.clock.now + self.at_work
         if lane.served != self._number:
-            lane.served = self._number
             lane.rest = self.shared_turn
         return now + lane.rest
 
@@ -193,6 +192,7 @@ class Reactor(Network):
         monotonic = time.monotonic  # looked up once, and not for each socket
         now = monotonic()
         over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
+        lane.served = self._number
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -303,6 +303,7 @@ class Reactor(Network):
             now = time.monotonic()
             alone = lane is self._last and now >= self._crowd
             loop.over = now + self.lone_turn if alone else self._turn_of(lane, now)
+            lane.served = self._number
         try:
             if watcher is not None:
                 watcher.readable()
