@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.netns import apps
 from tests.netns.conftest import PATIENCE, View
 
-from nodemesh.datapath import traffic
+from nodemesh.datapath import bpf, traffic
 from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol
@@ -111,3 +111,14 @@ def test_bytes_cost_no_calls(node, client, maps):
         switch.write_text(before)
         server.kill()
     assert 0 < runs[0] <= runs[1] <= runs[0] + 5, runs
+
+
+def test_a_walk_through_a_map_that_changes_all_the_time_comes_to_an_end():
+    changing = bpf.Map(bpf.map_create("hash", 4, 4, 8))
+    pair = [bytes(4), bytes([1] * 4)]
+    changing.update(pair[0], bytes(4))
+    for came, found in enumerate(changing.keys()):
+        changing.delete(found)  # which starts the walk over
+        changing.update(pair[found == pair[0]], bytes(4))
+        assert came < 16
+    changing.close()

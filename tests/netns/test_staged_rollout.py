@@ -173,6 +173,7 @@ def test_a_removal_reaches_canaries_first_and_is_undone_by_writing_the_object_ag
     answered: list[dict[str, Any]] = [{"directResponse": {"status": 203}}]
     mesh.apply(answered, "disabled")
     until(lambda: mesh.statuses(CLIENTS, 1) == {203}, "the rule to answer")
+    until(lambda: not mesh.staged(), "the leader to have forgotten what was staged before")
     mesh.apply(answered)
     until(mesh.staged, "the leader to know that it is staged")
     mesh.remove()

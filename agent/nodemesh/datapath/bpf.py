@@ -287,11 +287,11 @@ class Map:
 
     def keys(self) -> Iterator[bytes]:
         """Every key. Entries that come or go meanwhile may be missed; one that is deleted under way starts the walk
-        over, so a key can come twice."""
+        over, so a key can come twice. Who changes entries all the time, as pods do, makes no walk endless."""
         following = ctypes.create_string_buffer(self.info.key_size)
         current = ctypes.create_string_buffer(self.info.key_size)
         address = 0
-        while True:
+        for _ in range(2 * self.info.max_entries):
             try:
                 call(MAP_GET_NEXT_KEY, struct.pack("=IIQQ", self.fd, 0, address, ctypes.addressof(following)))
             except OSError as error:

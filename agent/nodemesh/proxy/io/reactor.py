@@ -58,7 +58,8 @@ class Reactor(Network):
     and then waits for the rest of a turn, and not for one more of all that are always busy."""
 
     __slots__ = (
-        "loop", "clock", "running", "shared_turn", "lone_turn", "allocator", "_number", "_last", "_crowd", "_stood",
+        "loop", "clock", "running", "shared_turn", "lone_turn", "at_work", "allocator", "_number", "_last", "_crowd",
+        "_stood",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, workers: int = 1) -> None:
@@ -67,6 +68,7 @@ class Reactor(Network):
         self.running = False
         self.shared_turn = TURN
         self.lone_turn = LONE_TURN
+        self.at_work = AT_WORK
         self.allocator = Allocator()
         self.clock.after(LOOK, self._look)
         self._number = 0  # of the turn
@@ -143,7 +145,9 @@ class Reactor(Network):
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
         self._number += 1
-        for fd, _ in events if len(events) < 2 else self._in_order(events):
+        if len(events) > 1 and clock.now < self._crowd:
+            events = self._in_order(events)
+        for fd, _ in events:
             lane = lanes.known.get(fd)
             if lane is not None:
                 lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
@@ -175,20 +179,20 @@ class Reactor(Network):
         return first + behind[turned:] + behind[:turned]
 
     def _turn_of(self, lane: Lane, now: float) -> float:
-        """When a pod's turn will be over that begins now, or goes on."""
+        """When a pod's turn will be over that begins now, or goes on, while others are at work as well."""
+        if lane is not self._last:
+            self._last = lane
+            self._crowd = self.clock.now + self.at_work
         if lane.served != self._number:
             lane.served = self._number
-            if lane is not self._last:
-                self._last = lane
-                self._crowd = self.clock.now + AT_WORK
-            lane.rest = self.shared_turn if now < self._crowd else self.lone_turn
+            lane.rest = self.shared_turn
         return now + lane.rest
 
     def _serve(self, lane: Lane, ready: Ready) -> Ready:
         """Serve a pod's ready sockets for as long as its turn is; returns those that are left."""
         monotonic = time.monotonic  # looked up once, and not for each socket
         now = monotonic()
-        over = self._turn_of(lane, now)
+        over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -296,7 +300,9 @@ class Reactor(Network):
         if lane is not None:
             if lane.served == self._number and lane.rest <= 0.0:
                 return
-            loop.over = self._turn_of(lane, time.monotonic())
+            now = time.monotonic()
+            alone = lane is self._last and now >= self._crowd
+            loop.over = now + self.lone_turn if alone else self._turn_of(lane, now)
         try:
             if watcher is not None:
                 watcher.readable()

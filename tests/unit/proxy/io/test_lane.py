@@ -164,6 +164,7 @@ def test_a_lane_outlives_its_pod_until_its_last_socket(reactor):
 
 def test_who_had_no_time_in_the_turn_before_comes_first(reactor):
     log: list[str] = []
+    reactor.at_work = 60.0
     many, few = reactor.add_lane(), reactor.add_lane()
     crowd = open_to(reactor, many, *(Ear(" crowd", log) for _ in range(QUANTUM)))
     (single,) = open_to(reactor, few, Ear(" single", log))
@@ -196,6 +197,7 @@ class Caller(Watcher):
 def test_all_that_is_done_for_a_pod_is_part_of_its_turn_and_nothing_of_it_is_left_out(reactor):
     """Its sockets, its new connections and its datagrams: one of them is all of the turn here."""
     log: list[str] = []
+    reactor.at_work = 60.0
     many, few = reactor.add_lane(), reactor.add_lane()
     (talker,) = open_to(reactor, many, Ear(" talker", log))
     (single,) = open_to(reactor, few, Ear(" single", log))

@@ -58,6 +58,7 @@ def test_a_connection_knows_the_address_of_a_plain_listener_that_it_came_by(reac
 @pytest.mark.parametrize(("workers", "share"), [(1, ACCEPTS), (3, ACCEPTS // 3), (100, 1)])
 def test_a_turn_takes_what_waits_for_a_listener_but_leaves_the_other_workers_their_share(workers, share):
     reactor = Reactor(Platform(), workers)
+    reactor.shared_turn = reactor.lone_turn = 60.0
     ears = [Ear() for _ in range(2 * ACCEPTS)]
     listener = socket.create_server(("127.0.0.1", 0), backlog=len(ears))
     reactor.listen(listener, reactor.add_lane(), Door(*ears), ("10.0.0.1", 80))
