@@ -25,18 +25,20 @@ MAX_PADDING: Final = 7
 class HuffmanState:
     """A place inside the code: what was read of a symbol. Its 256 steps are worked out when it is first met."""
 
-    __slots__ = ("left", "right", "symbol", "ends", "steps")
+    __slots__ = ("left", "right", "symbol", "ends", "symbols", "steps")
 
     def __init__(self) -> None:
         self.left: HuffmanState | None = None  # by a bit 0
         self.right: HuffmanState | None = None  # by a bit 1
         self.symbol = -1
         self.ends = False  # a string may end here: the bits so far are padding
-        self.steps: list[tuple[bytes, HuffmanState]] = []  # by a byte: the symbols that are complete, what is next
+        self.symbols: list[bytes] = []
+        self.steps: list[HuffmanState] = []
 
     def fill(self) -> None:
         """Work out the steps."""
-        steps: list[tuple[bytes, HuffmanState]] = []
+        symbols: list[bytes] = []
+        steps: list[HuffmanState] = []
         for byte in range(256):
             state = self
             found = b""
@@ -49,7 +51,9 @@ class HuffmanState:
                 if state.symbol >= 0:
                     found += SYMBOLS[state.symbol]
                     state = ROOT
-            steps.append((PAIRS.setdefault(found, found), state))
+            symbols.append(PAIRS.setdefault(found, found))
+            steps.append(state)
+        self.symbols = symbols
         self.steps = steps
 
 
@@ -95,7 +99,8 @@ ROOT: Final = build()
 def build_broken() -> HuffmanState:
     """Where a string is that has EOS in it: there is no way out."""
     state = HuffmanState()
-    state.steps = [(b"", state)] * 256
+    state.symbols = [b""] * 256
+    state.steps = [state] * 256
     return state
 
 
@@ -108,9 +113,9 @@ def decode(data: bytes) -> bytes | None:
     state = ROOT
     for byte in data:
         try:
-            symbols, state = state.steps[byte]
+            found.append(state.symbols[byte])
         except IndexError:  # met for the first time
             state.fill()
-            symbols, state = state.steps[byte]
-        found.append(symbols)
+            found.append(state.symbols[byte])
+        state = state.steps[byte]
     return b"".join(found) if state.ends else None
