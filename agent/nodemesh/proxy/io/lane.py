@@ -54,9 +54,9 @@ class Lane:
 
 
 class Lanes:
-    """All of a worker's. A lane's number is its epoll's descriptor, and `streaming` knows them by that of their streams.
-    `of` says of what the main epoll watches whose turn it is that there is something: also of pods' listeners and of
-    sockets for datagrams. `lull` is when streams are left alone. `busy` have something for a later turn."""
+    """All of a worker's. A lane's number is its epoll's descriptor; `streaming` knows them by that of their streams. `of`
+    says of what the main epoll watches whose turn it is that there is something: also of pods' listeners and of sockets
+    for datagrams. `lull` is when streams are left alone. `busy` have something for a later turn."""
 
     __slots__ = ("known", "streaming", "of", "busy", "lull", "buffers", "_main")
 
