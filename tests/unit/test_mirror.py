@@ -108,7 +108,6 @@ ELSEWHERE = {
     "node/election.py": "kubernetes/test_election.py",
     "node/enrol.py": "netns/test_node_enrol.py",
     "node/interception.py": "netns/test_node_enrol.py",
-    "node/kernel.py": "netns/test_node_enrol.py",
     "node/kubeconfig.py": "kubernetes/test_login.py",
     "node/gatewayports.py": "unit/cli/test_run_routes.py",
     "node/listener_credentials.py": "unit/cli/test_run_routes.py",

@@ -199,10 +199,12 @@ class Kernel:
                 why = NotEnrolled.by(error, f"its network namespace cannot be opened ({error.strerror})")
                 continue
             inode = os.fstat(namespace).st_ino
-            if inode not in self._hosts:
+            if inode in self._hosts:
+                # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
+                why = NotEnrolled("its processes use the host's network, which is never touched")
+            elif pid in cgroups.pids(cgroup):
                 return PodPlace(cgroup, pid, namespace, inode)
-            # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
-            why = NotEnrolled("its processes use the host's network, which is never touched")
+            # else it has ended, and its number may have been another pod's process when the namespace was opened
             os.close(namespace)
         raise why
 

@@ -17,7 +17,7 @@ from .entries import services_of
 from .merge import merged, precedence
 from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
-from .services import Backends, distribution_of, selects, service_of
+from .services import Backends, distribution_of, selects, service_of, with_former_endpoints
 from .site import Site, site_of
 from .slices import ListedAddresses, Place, Reference, ServiceSource, place_of, slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
@@ -362,7 +362,8 @@ class Assembler:
         if item is None:
             after: tuple[Service, ...] = ()
         elif source.kind == "Service":
-            after = (service_of(item, self._slices.get(source, ()), backends, self.site),)
+            made = service_of(item, self._slices.get(source, ()), backends, self.site)
+            after = (with_former_endpoints(made, before[0]) if before else made,)
         else:
             after = services_of(item, backends, self.site)
         kept = {service.host: service for service in before}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -20,3 +20,10 @@ def changed_keys(now: Mapping[K, V], before: Mapping[K, V]) -> set[K]:
     changed = {key for key, value in now.items() if before.get(key) is not value}
     changed.update(key for key in before if key not in now)
     return changed
+
+
+def carried(now: tuple[V, ...], before: tuple[V, ...], name: Callable[[V], Hashable]) -> tuple[V, ...]:
+    """`now` with the former objects where they are equal; `name` tells which might be. What changes a little again and
+    again then takes no other memory than it has."""
+    held = {name(each): each for each in before}
+    return tuple(old if (old := held.get(name(each))) is not None and old == each else each for each in now)

@@ -11,6 +11,7 @@ from ..config.core import EndpointSliceSpec, PodSpec, ServicePortSpec, ServiceSp
 from ..config.meta import Object
 from ..config.workload import WorkloadEntrySpec
 from .addresses import canonical_address
+from .changed import carried
 from .podindex import PodIndex
 from .protocols import select_protocol
 from .site import Site
@@ -115,6 +116,15 @@ def service_of(
         created=meta.created,
         location=service.location,
     )
+
+
+def with_former_endpoints(service: Service, before: Service) -> Service:
+    """A service with the endpoints that it had before where they are equal."""
+    endpoints = {
+        number: carried(found, before.endpoints.get(number, ()), lambda endpoint: endpoint.address)
+        for number, found in service.endpoints.items()
+    }
+    return msgspec.structs.replace(service, endpoints=endpoints)
 
 
 def ports_of(specs: tuple[ServicePortSpec, ...]) -> tuple[RegistryPort, ...]:

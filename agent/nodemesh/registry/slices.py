@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
+from ..config.core import EndpointSliceSpec
 from ..config.meta import Object
+from .changed import carried
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
@@ -42,6 +46,12 @@ def place_of(workload: str) -> Place:
     """Of a workload, by `namespace/name`."""
     namespace, _, name = workload.partition("/")
     return namespace, name
+
+
+def with_former(piece: Object[EndpointSliceSpec], before: Object[EndpointSliceSpec]) -> Object[EndpointSliceSpec]:
+    """A slice with the endpoints of the one before where they are equal: most are."""
+    endpoints = carried(piece.spec.endpoints, before.spec.endpoints, lambda entry: entry.addresses)
+    return msgspec.structs.replace(piece, spec=msgspec.structs.replace(piece.spec, endpoints=endpoints))
 
 
 class ListedAddresses:

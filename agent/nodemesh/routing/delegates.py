@@ -22,6 +22,26 @@ INHERITED = (
 )
 
 
+#: Pairs of matches that one root's rules and those of its delegates may make together: each of the ones is joined with
+#: each of the others, so that two objects of 200 KB would make ten million.
+PAIRS = 10_000
+
+
+class PairCount:
+    """Counts the pairs of one root, rule by rule."""
+
+    def __init__(self) -> None:
+        self._left = PAIRS
+
+    def takes(self, root: HTTPRoute, delegate: HTTPRoute) -> bool:
+        """Whether there is room for the pairs of one rule of each; else the delegate's falls."""
+        pairs = max(len(root.match), 1) * max(len(delegate.match), 1)
+        if pairs > self._left:
+            return False
+        self._left -= pairs
+        return True
+
+
 def merge_route(root: HTTPRoute, delegate: HTTPRoute) -> HTTPRoute | None:
     """The delegate's rule under the root's, None if their matches contradict each other."""
     matches = merge_matches(root.match, delegate.match)

@@ -20,7 +20,7 @@ from ..config.virtualservice import (
 )
 from ..registry.services import resolve_export_to
 from .decision import Owner, Rule
-from .delegates import merge_route
+from .delegates import PairCount, merge_route
 from .names import MESH_GATEWAY, is_visible, resolve_gateway, resolve_host
 from .tables import VIRTUAL_SERVICE, HttpRule, TcpRule, TlsRule, VirtualService
 
@@ -111,6 +111,7 @@ def http_rules(item: Object[VirtualServiceSpec], objects: Objects, mesh: MeshCon
     """The rules in order, each delegating one replaced by what its delegate makes of it. A delegate that is missing,
     not exported to the root's namespace, or delegates itself, makes nothing."""
     namespace, domain = item.meta.namespace, mesh.cluster_domain
+    pairs = PairCount()
     for index, route in enumerate(item.spec.http):
         rule = rule_of(item, "http", index)
         if route.delegate is None:
@@ -126,7 +127,7 @@ def http_rules(item: Object[VirtualServiceSpec], objects: Objects, mesh: MeshCon
             continue
         root = resolved_route(route, namespace, domain)
         for inner_index, inner in enumerate(target.spec.http):
-            if inner.delegate is not None:
+            if inner.delegate is not None or not pairs.takes(root, inner):
                 continue
             merged = merge_route(root, resolved_route(inner, target.meta.namespace, domain))
             if merged is not None:

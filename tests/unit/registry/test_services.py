@@ -2,7 +2,7 @@ from tests.meshes import make, pod, service
 
 from nodemesh.config.load import load_object
 from nodemesh.registry.assemble import Assembler, key_of
-from nodemesh.registry.slices import SERVICE_NAME_LABEL
+from nodemesh.registry.slices import SERVICE_NAME_LABEL, with_former
 from nodemesh.registry.snapshot import Health, Locality, Resolution
 from nodemesh.registry.store import Store
 
@@ -251,3 +251,28 @@ def test_a_changed_slice_costs_nothing_for_the_pods_of_others():
     assembler._references = Unwalked(assembler._references)
     assembler.update(piece("10.1.0.2"))
     assert dict.keys(assembler._references) == {"default/pod-10.1.0.2"}
+
+
+def several(*addresses, ready=True):
+    """A slice of the service `web`."""
+    ends = [{"addresses": [one], "conditions": {"ready": ready or number > 0}} for number, one in enumerate(addresses)]
+    spec = {"endpoints": ends, "ports": [{"name": "http", "port": 8080}]}
+    return make("EndpointSlice", "web-1", spec, labels={SERVICE_NAME_LABEL: "web"})
+
+
+def test_endpoints_that_stay_are_the_very_same_objects():
+    """Else what changes a little again and again scatters over memory, and what was shared is held twice."""
+    before, after = several("10.1.0.1", "10.1.0.2"), several("10.1.0.3", "10.1.0.1", "10.1.0.2")
+    kept = with_former(after, before)
+    assert kept == after
+    assert [end is old for end, old in zip(kept.spec.endpoints[1:], before.spec.endpoints, strict=True)] == [True, True]
+    other = with_former(several("10.1.0.1", ready=False), before)
+    assert other == several("10.1.0.1", ready=False)
+
+    store = Store()
+    (first,) = store.apply("test", [web(), before]).services["web.default.svc.cluster.local"]
+    (second,) = store.apply("test", [after]).services["web.default.svc.cluster.local"]
+    assert [end.address for end in second.endpoints[80]] == ["10.1.0.3", "10.1.0.1", "10.1.0.2"]
+    assert second.endpoints[80][1] is first.endpoints[80][0] and second.endpoints[80][2] is first.endpoints[80][1]
+    (third,) = store.apply("test", [several("10.1.0.3", ready=False)]).services["web.default.svc.cluster.local"]
+    assert [end.health for end in third.endpoints[80]] == [Health.UNREADY]

@@ -3,8 +3,11 @@ from tests.meshes import make, request, service, view_of
 
 from nodemesh.config.base import Duration
 from nodemesh.config.virtualservice import HTTPMatchRequest, HTTPRoute, StringMatch
+from nodemesh.registry.store import Store
+from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import DirectResponse
-from nodemesh.routing.delegates import merge_match, merge_matches, merge_route
+from nodemesh.routing.delegates import PAIRS, merge_match, merge_matches, merge_route
+from nodemesh.routing.lint import lint
 
 
 def uri(**kind):
@@ -156,3 +159,23 @@ def test_a_rule_of_which_one_match_is_outside_of_the_roots_falls_whole():
     assert answer([inner(http=[partly])]) == 299
     whole = {"match": [{"uri": {"prefix": "/a/b"}}], "directResponse": {"status": 203}}
     assert answer([inner(http=[partly, whole])]) == 203
+
+
+def test_two_small_objects_make_no_millions_of_matches():
+    """Each match of the root is joined with each of the delegate."""
+    many = 2 * int(PAIRS**0.5)
+    paths = [{"uri": {"prefix": f"/a/{number}"}} for number in range(many)]
+    rules = [{"match": match, "directResponse": {"status": 202}} for match in (paths, paths[:1])]
+    heads = [{"headers": {f"x-{number}": {"exact": "1"}}} for number in range(many)]
+    root = make("VirtualService", "root", {
+        "hosts": ["web"], "http": [
+            {"match": heads, "delegate": {"name": "leaf"}},
+            {"directResponse": {"status": 299}},
+        ]
+    })  # fmt: skip
+    leaf = make("VirtualService", "leaf", {"http": rules})
+    snapshot = Store().apply("t", [service("web", "10.96.0.1"), root, leaf])
+    (found,) = (one for one in compile_tables(snapshot).virtual_services.values())
+    assert [len(rule.route.match) for rule in found.http] == [many, 0], "the rule that is too much falls, no other"
+    told = [problem for problem in lint(snapshot) if problem.code == "delegate-too-large"]
+    assert [(problem.name, problem.path) for problem in told] == [("root", "spec.http[0].delegate")]

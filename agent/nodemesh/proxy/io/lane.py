@@ -54,16 +54,16 @@ class Lane:
 
 
 class Lanes:
-    """All of a worker's. A lane's number is its epoll's descriptor, `streaming` knows them by that of their streams,
-    and `watching` by those of their listeners and sockets for datagrams; `lull` is when streams are left alone. `busy`
-    have something for a later turn."""
+    """All of a worker's. A lane's number is its epoll's descriptor; `streaming` knows them by that of their streams. `of`
+    says of what the main epoll watches whose turn it is that there is something: also of pods' listeners and of sockets
+    for datagrams. `lull` is when streams are left alone. `busy` have something for a later turn."""
 
-    __slots__ = ("known", "streaming", "watching", "busy", "lull", "buffers", "_main")
+    __slots__ = ("known", "streaming", "of", "busy", "lull", "buffers", "_main")
 
     def __init__(self, main: epoll) -> None:
         self.known: dict[int, Lane] = {}
         self.streaming: dict[int, Lane] = {}
-        self.watching: dict[int, Lane] = {}
+        self.of: dict[int, Lane] = {}
         self.busy: dict[Lane, None] = {}
         self.lull = Lull(main)
         self.buffers = Account()
@@ -73,13 +73,9 @@ class Lanes:
         """A new pod's lane; returns its number."""
         lane = Lane(self.buffers)
         number = lane.poller.fileno()
-        self.known[number] = lane
+        self.known[number] = self.of[number] = lane
         self._main.register(number, EPOLLIN)
         return number
-
-    def of(self, number: int) -> Lane | None:
-        """Whose turn it is that this descriptor of the main epoll has something; None: nobody's."""
-        return self.known.get(number) or self.streaming.get(number) or self.watching.get(number)
 
     def later(self, lane: Lane, callback: Callable[[], None]) -> None:
         """Call back on a later turn of the pod."""
@@ -97,10 +93,10 @@ class Lanes:
         if lane.transports or not lane.leaving:
             return
         number = lane.poller.fileno()
-        del self.known[number]
+        del self.known[number], self.of[number]
         streams = lane.streams
         if streams is not None:
-            del self.streaming[streams.fd]
+            del self.streaming[streams.fd], self.of[streams.fd]
             self.lull.forget(streams)
             self._main.unregister(streams.fd)
             streams.poller.close()
@@ -112,7 +108,7 @@ class Lanes:
         streams = lane.streams
         if streams is None:
             streams = lane.streams = Streams()
-            self.streaming[streams.fd] = lane
+            self.streaming[streams.fd] = self.of[streams.fd] = lane
             self._main.register(streams.fd, EPOLLIN)
         return streams.poller
 

@@ -53,10 +53,10 @@ class Loop:
         then is part of the turn of the pod with this lane."""
         self.watchers[fd] = watcher
         if lane is not None:
-            self.lanes.watching[fd] = lane
+            self.lanes.of[fd] = lane
         self.poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE if shared else EPOLLIN)
 
     def unwatch(self, fd: int) -> None:
         if self.watchers.pop(fd, None) is not None:
-            self.lanes.watching.pop(fd, None)
+            self.lanes.of.pop(fd, None)
             self.poller.unregister(fd)

@@ -145,9 +145,7 @@ class Reactor(Network):
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
         self._number += 1
-        if len(events) > 1 and clock.now < self._crowd:
-            events = self._in_order(events)
-        for fd, _ in events:
+        for fd, _ in events if len(events) < 2 else self._in_order(events):
             lane = lanes.known.get(fd)
             if lane is not None:
                 lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
@@ -173,7 +171,7 @@ class Reactor(Network):
         first: list[tuple[int, int]] = []
         behind: list[tuple[int, int]] = []
         for event in events:
-            lane = of(event[0])
+            lane = of.get(event[0])
             (behind if lane is not None and lane.served == before else first).append(event)
         turned = self._number % len(behind) if behind else 0
         return first + behind[turned:] + behind[:turned]
@@ -181,10 +179,10 @@ class Reactor(Network):
     def _turn_of(self, lane: Lane, now: float) -> float:
         """When a pod's turn will be over that begins now, or goes on, while others are at work as well."""
         if lane is not self._last:
+            if self._last is not None:
+                self._crowd = self.clock.now + self.at_work
             self._last = lane
-            self._crowd = self.clock.now + self.at_work
         if lane.served != self._number:
-            lane.served = self._number
             lane.rest = self.shared_turn
         return now + lane.rest
 
@@ -193,6 +191,7 @@ class Reactor(Network):
         monotonic = time.monotonic  # looked up once, and not for each socket
         now = monotonic()
         over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
+        lane.served = self._number
         left: Ready = []
         for index in range(len(ready)):
             transport, mask = ready[index]
@@ -296,13 +295,14 @@ class Reactor(Network):
         """A listener or a socket for datagrams, within the turn of its pod: while none of that is left it waits. Or the
         socket to control."""
         loop = self.loop
-        watcher, lane = loop.watchers.get(fd), loop.lanes.watching.get(fd)
+        watcher, lane = loop.watchers.get(fd), loop.lanes.of.get(fd)
         if lane is not None:
             if lane.served == self._number and lane.rest <= 0.0:
                 return
             now = time.monotonic()
             alone = lane is self._last and now >= self._crowd
             loop.over = now + self.lone_turn if alone else self._turn_of(lane, now)
+            lane.served = self._number
         try:
             if watcher is not None:
                 watcher.readable()

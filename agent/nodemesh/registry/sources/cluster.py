@@ -12,6 +12,7 @@ from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.meta import Object
 from ...config.problems import Problem
 from ..assemble import ObjectKey
+from ..slices import with_former
 from ..workloads import is_ready
 from .api import Api
 from .backoff import Random
@@ -320,7 +321,7 @@ class ClusterSource:
         held = self._held[resource.name]
         known = held.get(key)
         if reading.item is not None and known != reading.item:
-            held[key] = reading.item
+            held[key] = with_former(reading.item, known) if known and key.kind == "EndpointSlice" else reading.item
             self._touch(key, leaving=known is not None and leaves(known, reading.item))
 
     def _touch(self, key: ObjectKey, leaving: bool = False) -> None:

@@ -13,6 +13,7 @@ ACROSS_CODES: dict[str, str] = {
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
     "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
     "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
+    "delegate-too-large": "A root's matches and its delegates' ones make too many pairs; rules that find no room fall.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
     "displaced-by-listener": "A listener of the Gateway API has the port of a server at the same workload.",
     "displaced-by-route": "A route of the Gateway API is on the same Service, and counts in the rule's place.",

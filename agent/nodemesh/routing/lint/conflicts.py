@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...config.meta import Object
 from ...config.virtualservice import VirtualServiceSpec
 from ...registry.services import resolve_export_to
-from ..delegates import merge_route
+from ..delegates import PAIRS, PairCount, merge_route
 from ..names import MESH_GATEWAY, is_visible
 from ..tables import VirtualService
 from ..virtualservices import delegate_key, resolved_route
@@ -89,6 +89,7 @@ def check_delegates(findings: LintFindings, item: Object[VirtualServiceSpec]) ->
     """Rules that vanish because their delegate is missing, hidden, or matches nothing of what the root lets through."""
     mesh = findings.tables.mesh
     namespace, objects = item.meta.namespace, findings.snapshot.virtual_services
+    pairs = PairCount()
     for index, route in enumerate(item.spec.http):
         if route.delegate is None:
             continue
@@ -111,8 +112,17 @@ def check_delegates(findings: LintFindings, item: Object[VirtualServiceSpec]) ->
             continue
         root = resolved_route(route, namespace, mesh.cluster_domain)
         for number, inner in enumerate(target.spec.http):
+            if inner.delegate is not None:
+                continue
+            if not pairs.takes(root, inner):
+                message = (
+                    f"with this rule of {key} the VirtualService makes more than {PAIRS} pairs of its own matches and "
+                    f"its delegates' ones; {key}'s rule (spec.http[{number}]) is left out, as is what else has no room"
+                )
+                findings.error("delegate-too-large", item, path, message)
+                break
             own = resolved_route(inner, target.meta.namespace, mesh.cluster_domain)
-            if inner.delegate is None and merge_route(root, own) is None:
+            if merge_route(root, own) is None:
                 message = (
                     f"VirtualService {item.meta.key} ({item.locate(*path)}) does not let through every match of "
                     "this rule; the whole rule is left out there"

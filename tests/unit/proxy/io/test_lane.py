@@ -259,3 +259,19 @@ def test_whose_bytes_are_dear_gets_fewer_at_once_and_more_again_when_they_are_no
     for _ in range(8):
         reactor.turn()
     assert sizes[:5] == [MIN_READ << shift for shift in range(5)] and max(sizes) == READ_SIZE
+
+
+def test_a_pod_that_was_alone_until_now_is_behind_too(reactor):
+    log: list[str] = []
+    reactor.at_work = -1.0  # at work no longer by the next turn
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(" crowd", log) for _ in range(QUANTUM)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    for turn in range(3):
+        for client in crowd:
+            client.sendall(b"x")
+        if turn == 2:
+            single.sendall(b"x")
+        log.clear()
+        reactor.turn()
+    assert log == ["received single"] + ["received crowd"] * QUANTUM
