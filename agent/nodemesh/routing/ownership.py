@@ -32,17 +32,6 @@ class Claims(NamedTuple):
 NOTHING = Claims(frozenset(), frozenset())
 
 
-class Owned(NamedTuple):
-    """The namespaces of the pods and Services whose addresses are claimed: by address, or `at` a port where the address
-    is but a Service's endpoint; and of each network that is claimed one or two of them, which tell whether another
-    namespace's are in it. What these were made from: the claims of each host that has any, and all who hold a place."""
-
-    addresses: Mapping[str, str] = {}
-    networks: Mapping[str, tuple[str, ...]] = {}
-    claims: Mapping[str, Claims] = {}
-    holders: Mapping[str, tuple[str, ...]] = {}
-
-
 #: Whose the addresses of nodes are: pods of any namespace may have them, on the host's network.
 NODE = ""
 
@@ -103,6 +92,23 @@ def span_of(network: IPv4Network | IPv6Network) -> tuple[Place, Place]:
     return (network.version, int(network.network_address)), (network.version, int(network.broadcast_address))
 
 
+NO_RANGES = Ranges(frozenset())
+
+
+class Owned(NamedTuple):
+    """The namespaces of the pods and Services whose addresses are claimed: by address, or `at` a port where the address
+    is but a Service's endpoint; and of each network that is claimed one or two of them, which tell whether another
+    namespace's are in it. What these were made from: the claims of each host that has any, and all who hold a place;
+    `counts` of hosts that claim an address as an endpoint's, and the other addresses that are claimed."""
+
+    addresses: Mapping[str, str] = {}
+    networks: Mapping[str, tuple[str, ...]] = {}
+    claims: Mapping[str, Claims] = {}
+    holders: Mapping[str, tuple[str, ...]] = {}
+    counts: Mapping[str, int] = {}
+    ranges: Ranges = NO_RANGES
+
+
 def claims_of(services: Iterable[Service], snapshot: Snapshot) -> Claims:
     """What the services of a host claim without having it."""
     addresses: set[str] = set()
@@ -124,54 +130,94 @@ def is_backed(endpoint: Endpoint, service: Service, snapshot: Snapshot) -> bool:
     return endpoint.address in pod.addresses
 
 
-def compile_claims(snapshot: Snapshot, before: Snapshot, known: Mapping[str, Claims]) -> Mapping[str, Claims]:
-    """By host; only of what changed."""
+def changed_claims(snapshot: Snapshot, before: Snapshot, known: Mapping[str, Claims]) -> dict[str, Claims]:
+    """By host, of those that claim something else than before."""
     changed = changed_keys(snapshot.services, before.services)
     claims = {host: claims_of(snapshot.services.get(host, ()), snapshot) for host in changed}
-    if all(known.get(host, NOTHING) == found for host, found in claims.items()):
-        return known
-    return {host: found for host, found in {**known, **claims}.items() if found is not NOTHING}
+    return {host: found for host, found in claims.items() if known.get(host, NOTHING) != found}
 
 
-def all_of(claims: Mapping[str, Claims]) -> Claims:
-    none: frozenset[str] = frozenset()
-    return Claims(
-        none.union(*(one.addresses for one in claims.values())), none.union(*(one.endpoints for one in claims.values()))
-    )
+def recounted(counts: Mapping[str, int], gone: Iterable[Claims], come: Iterable[Claims]) -> dict[str, int]:
+    found = dict(counts)
+    for claims in come:
+        for address in claims.endpoints:
+            found[address] = found.get(address, 0) + 1
+    for claims in gone:
+        for address in claims.endpoints:
+            found[address] -= 1
+            if not found[address]:
+                del found[address]
+    return found
 
 
 def compile_owned(snapshot: Snapshot, before: Snapshot, known: Owned) -> Owned:
-    """Of what changed alone, unless other addresses are claimed than before."""
-    services_same = snapshot.services is before.services
-    if services_same and snapshot.workloads is before.workloads:
+    """Of what changed alone, unless others than endpoints' addresses are claimed that were not, or not any more."""
+    if snapshot.services is before.services and snapshot.workloads is before.workloads:
         return known
-    claims = known.claims if services_same else compile_claims(snapshot, before, known.claims)
+    come = changed_claims(snapshot, before, known.claims)
+    gone = [known.claims.get(host, NOTHING) for host in come]
+    claims, counts, ranges = known.claims, known.counts, known.ranges
+    if come:
+        claims = {host: found for host, found in {**claims, **come}.items() if found is not NOTHING}
+        counts = recounted(counts, gone, come.values())
+        if any(old.addresses != new.addresses for old, new in zip(gone, come.values(), strict=True)):
+            ranges = Ranges(frozenset().union(*(found.addresses for found in claims.values())))
     if not claims:
-        return Owned() if known.holders or known.networks else known
-    claimed = all_of(claims)
-    ranges = Ranges(claimed.addresses)
-    if claims is known.claims or claimed == all_of(known.claims):
-        pods: Iterable[str] = changed_keys(snapshot.workloads, before.workloads)
-        hosts: Iterable[str] = changed_keys(snapshot.services, before.services)
-        holders = dict(known.holders)
+        return Owned()
+    if ranges.given == known.ranges.given:
+        touched = {address for one in (*gone, *come.values()) for address in one.endpoints}
+        turned = {one for one in touched if (one in counts) != (one in known.counts) and not ranges.cover(one)}
+        holders = changed_holders(snapshot, before, known, turned, counts)
     else:
-        pods, hosts, holders = snapshot.workloads, snapshot.services, {}
+        holders = {}
+        hold(holders, held_by(snapshot, snapshot.workloads, snapshot.services), ranges, counts)
+    if holders == known.holders and ranges.networks.keys() == known.ranges.networks.keys():
+        return known._replace(claims=claims, counts=counts, ranges=ranges)
+    owned = {place: namespaces[0] for place, namespaces in holders.items()}
+    places = OwnedPlaces(owned)
+    networks = {text: places.namespaces_in(network) for text, network in ranges.networks.items()}
+    return Owned(owned, networks, claims, holders, counts, ranges)
+
+
+#: All who hold a place, by that.
+Holders = dict[str, tuple[str, ...]]
+
+
+def hold(holders: Holders, held: Iterable[tuple[str, str]], ranges: Ranges, counts: Mapping[str, int]) -> None:
+    """Take in what is claimed of these places, each with its namespace."""
+    for namespace, place in held:
+        address, is_endpoint = address_in(place), " " in place
+        if ranges.cover(address) or (not is_endpoint and address in counts):
+            holders[place] = tuple(sorted((*holders.get(place, ()), namespace)))
+
+
+def changed_holders(
+    snapshot: Snapshot, before: Snapshot, known: Owned, turned: set[str], counts: Mapping[str, int]
+) -> Holders:
+    """Who holds a place now, where the same addresses are claimed, but for the `turned` ones of endpoints."""
+    pods = changed_keys(snapshot.workloads, before.workloads)
+    hosts = changed_keys(snapshot.services, before.services)
+    holders = dict(known.holders)
     for namespace, place in held_by(before, pods, hosts) if holders else ():
         left = list(holders.pop(place, ()))
         if namespace in left:
             left.remove(namespace)
         if left:
             holders[place] = tuple(left)
-    for namespace, place in held_by(snapshot, pods, hosts):
-        address, is_endpoint = address_in(place), " " in place
-        if ranges.cover(address) or (not is_endpoint and address in claimed.endpoints):
-            holders[place] = tuple(sorted((*holders.get(place, ()), namespace)))
-    if holders == known.holders and ranges.networks.keys() == known.networks.keys():
-        return known._replace(claims=claims)
-    owned = {place: namespaces[0] for place, namespaces in holders.items()}
-    places = OwnedPlaces(owned)
-    networks = {text: places.namespaces_in(network) for text, network in ranges.networks.items()}
-    return Owned(owned, networks, claims, holders)
+    held = held_by(snapshot, pods, hosts)
+    hold(holders, (one for one in held if one[1] not in turned), known.ranges, counts)
+    for address in turned:
+        holders.pop(address, None)
+    wanted = {address for address in turned if address in counts}
+    if wanted:
+        pods = {key for key, pod in snapshot.workloads.items() if not wanted.isdisjoint(pod.addresses)}
+        hosts = {
+            host
+            for host, services in snapshot.services.items()
+            if any(not wanted.isdisjoint(service.addresses) for service in services)
+        }
+        hold(holders, (one for one in held_by(snapshot, pods, hosts) if one[1] in wanted), known.ranges, counts)
+    return holders
 
 
 def held_by(snapshot: Snapshot, pods: Iterable[str], hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
