@@ -255,7 +255,8 @@ class AdminApi:
 
 def _give_way() -> None:
     """Have this thread run when no other wants to (sched(7): on Linux each thread has its own nice value)."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def is_everywhere(request: web.Request) -> bool:
