@@ -54,7 +54,7 @@ SECTIONS = {
         "top": Entry("traffic", "The calls of now, the worst first: rates, failures, durations."),
         "connections": Entry("traffic", "The last requests and connections, newest first."),
         "graph": Entry("show", "The calls so far between workloads and services."),
-        "history": Entry("history", "What changed in the configuration, by whom, and when."),
+        "history": Entry("history", "The newest changes of the configuration: what, who, and when."),
         "rollback": Entry("history", "Print objects as YAML as they were before a change."),
         "ui": Entry("traffic", "Open the live page, or say where it is."),
     },
