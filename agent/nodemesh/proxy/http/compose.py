@@ -54,7 +54,7 @@ def compose(
             timeout, retry = time_limit(timeout, headers), retry_for(retry, headers)
         if b"grpc-timeout" in headers and is_grpc(head):
             timeout = grpc_limit(timeout, headers[b"grpc-timeout"])
-        memory = head.fields.memory
+        memory = head.memory
         if memory is not None and memory.placement is placement and facts is NO_FACTS:
             placement.composed = Composed(edits.copy(), edits.get(REQUEST_ID) is name, timeout, retry)
     if record.trace is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Final
 
 from ...bounded import Bounded
@@ -51,16 +52,21 @@ KINDS: Final[dict[bytes, int]] = {
 class HeadLayout:
     """What the lines of a head are, by their names alone: the places of those that are forwarded as they come (`kept`,
     the set of their names, and whether one of these comes twice), and of those that have something to say to the proxy
-    (`meant`); and what each line is."""
+    (`meant`); what each line is, and whether it is forwarded."""
 
-    __slots__ = ("kept", "names", "repeats", "meant", "kinds")
+    __slots__ = ("kept", "names", "repeats", "meant", "kinds", "_forwarded")
 
     def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
         self.kinds = [KINDS.get(name, PLAIN) for name in names]
-        self.kept = [index for index, kind in enumerate(self.kinds) if kind in forwarded]
+        self._forwarded = [kind in forwarded for kind in self.kinds]
+        self.kept = [index for index, goes in enumerate(self._forwarded) if goes]
         self.names = frozenset([names[index] for index in self.kept])
         self.repeats = len(self.names) < len(self.kept)
         self.meant = [index for index, kind in enumerate(self.kinds) if kind in meant]
+
+    def forwarded(self, lines: list[bytes]) -> list[bytes]:
+        """Those of a head's lines that are forwarded as they come."""
+        return list(compress(lines, self._forwarded))
 
 
 class Layouts:

@@ -61,11 +61,10 @@ class RequestMemory:
 class RequestFields(Fields):
     """What a request says beside its method and target; `lines` are without Host. `headers` are the values by their
     names, those of one name joined by `,`, with what steers the proxy and is not forwarded, and what rules see of the
-    fields for one hop; `repeated` are the values of each name that came several times. `memory` is of those that come
-    with one method and target, on one connection."""
+    fields for one hop; `repeated` are the values of each name that came several times."""
 
     __slots__ = (
-        "headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers", "memory",
+        "headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers",
     )  # fmt: skip
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
@@ -83,7 +82,6 @@ class RequestFields(Fields):
         self.upgrade = b""  # the protocol that the client wants to change to
         self.controlled = False  # has x-envoy-* fields that steer retries and timeouts
         self.trailers = False  # `te: trailers`
-        self.memory: RequestMemory | None = None
 
     def with_values(self, lines: list[bytes], changed: list[FieldLine]) -> RequestFields:
         """The same fields in these lines, of which some have other values."""
@@ -103,9 +101,9 @@ class RequestFields(Fields):
 
 
 class RequestHead(Request):
-    """A request without its body."""
+    """A request without its body. `memory` is shared by those on one connection that are the same."""
 
-    __slots__ = ("fields", "edits", "http2", "controlled", "client", "weight")
+    __slots__ = ("fields", "edits", "http2", "controlled", "client", "weight", "memory")
 
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, path: bytes, query: bytes, fields: RequestFields
@@ -122,6 +120,7 @@ class RequestHead(Request):
         self.http2 = False  # it came over HTTP/2
         self.controlled = fields.controlled
         self.weight = 1  # as how many requests it counts
+        self.memory: RequestMemory | None = None
         self.client = ""  # `address:port` that trusted proxies name; empty: the connection's
 
 

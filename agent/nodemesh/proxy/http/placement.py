@@ -79,7 +79,7 @@ class Placement:
 
 def place(route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> Placement:
     """Where a request goes: where the same ones have gone, unless something was drawn for these, or is of one alone."""
-    memory = head.fields.memory
+    memory = head.memory
     if memory is None or memory.decision is not route:
         return Placement(route, head, record, rng, clock)
     placement = memory.placement

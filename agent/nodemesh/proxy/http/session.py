@@ -84,7 +84,7 @@ class Session:
 
     def decide(self, request: RequestHead) -> Decision:
         """What is to become of a request; it came to a gateway where there is no frontend. A client of gRPC calls few
-        methods, over and over: those that are the same have the same decision, as long as the rules are."""
+        methods, over and over, others poll: requests that are the same have the same decision, as long as the rules are."""
         frontend = self.frontend
         if frontend is None:
             security = self.security
@@ -95,7 +95,7 @@ class Session:
             found = self._view.virtual_host(frontend, request.authority)
             rules = self._rules = tapped(self.pod.taps, frontend, self.dialled, request.authority, found)
             self._authority = request.authority
-        memory = request.fields.memory
+        memory = request.memory
         if memory is None or self.pod.taps:  # who looks on sees each request
             return rules.decide(request)
         if memory.rules is not rules or memory.decision is None:

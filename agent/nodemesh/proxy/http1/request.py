@@ -23,7 +23,7 @@ from ..http.fields import (
     HeadLayout,
     Layouts,
 )
-from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
+from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, RequestMemory, weight_of
 from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, tokens_of
 from ..http.paths import split_path
 from .head_lines import LinesReader
@@ -66,16 +66,45 @@ KNOWN: Final[Bounded[bytes, RequestFields]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 LINES: Final[LinesReader[RequestFields]] = LinesReader(LAYOUTS)
 
 
-def read_request(data: bytes, scheme: bytes) -> RequestHead:
-    """A complete head, without its empty line. Raises ProtocolError with the status to answer."""
+class LastRequest:
+    """The request line and known fields of a connection's last request: one that is the same, to its last byte, shares
+    what is remembered of it."""
+
+    __slots__ = ("start", "fields", "memory")
+
+    def __init__(self) -> None:
+        self.start = b""
+        self.fields: RequestFields | None = None
+        self.memory: RequestMemory | None = None
+
+    def recall(self, start: bytes, fields: RequestFields) -> RequestMemory | None:
+        """What is remembered of a request whose fields are in `KNOWN`."""
+        if fields is not self.fields or start != self.start:
+            self.memory = None
+            if len(start) <= KNOWN_LENGTH:
+                self.start, self.fields = start, fields
+        elif self.memory is None:  # it has come again, and may do so yet
+            self.memory = RequestMemory()
+        return self.memory
+
+
+def read_request(data: bytes, scheme: bytes, last: LastRequest | None = None) -> RequestHead:
+    """A complete head, without its empty line; `last` is its connection's. Raises ProtocolError with the status to
+    answer."""
     end = data.find(b"\r\n")
     if end < 0:
         end = len(data)
     start = data[:end]
     method, authority, path, query = TARGETS.found.get(start) or read_target(start)
     text = data[end - VERSION_LENGTH :]
-    fields = KNOWN.found.get(text) or read_fields(text)
+    fields = KNOWN.found.get(text)
+    memory: RequestMemory | None = None
+    if fields is None:
+        fields = read_fields(text)
+    elif last is not None:
+        memory = last.recall(start, fields)
     head = RequestHead(method, scheme, authority or fields.authority, path, query, fields)
+    head.memory = memory
     if len(data) >= LIGHT:
         head.weight = weight_of(len(data))
     return head
@@ -129,7 +158,7 @@ def read_fields(text: bytes) -> RequestFields:
         raise ProtocolError(f"{version.decode()} is not spoken here", 505)
     like = LINES.read(version, lines)
     layout = LINES.layout
-    kept = [lines[index] for index in layout.kept]
+    kept = layout.forwarded(lines)
     if like is not None:
         fields = like.with_values(kept, LINES.changed)
     else:

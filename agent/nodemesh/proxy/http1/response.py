@@ -61,7 +61,7 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
     like = LINES.read(start, lines)
     layout = LINES.layout
-    kept = [lines[index] for index in layout.kept]
+    kept = layout.forwarded(lines)
     if like is None or method == b"HEAD":
         head = read_alone(start, lines, kept, method)
     else:

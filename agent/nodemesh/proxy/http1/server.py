@@ -26,7 +26,7 @@ from .body import FRAMED_READ, BodyReader, ChunkedReader, LengthReader
 from .client import BULK_LENGTH
 from .patience import CLOSE, DROP, HEAD_TIMEOUT, REFUSE, verdict
 from .receive import MAX_HEAD, PREFACE_HEAD, PREFACE_START, HeadBuffer
-from .request import read_request
+from .request import LastRequest, read_request
 from .server_states import CLOSED, CLOSING, LAST, NEXT, SERVING
 from .write import write_response
 
@@ -49,7 +49,7 @@ class Http1Server(Handler, Responder):
 
     __slots__ = (
         "session", "pod", "transport", "exchange", "alarm", "_serve_http2", "_buffer", "_body", "_held", "_counted",
-        "_life", "_writer", "_ended", "_reading", "_served", "_since", "_timer",
+        "_life", "_writer", "_ended", "_reading", "_served", "_since", "_timer", "_last",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport, serve_http2: ServeHttp2) -> None:
@@ -61,6 +61,7 @@ class Http1Server(Handler, Responder):
         self.exchange: Exchange | None = None
         self.alarm = Alarm(pod.shared.clock)  # of the exchange's call
         self._buffer = HeadBuffer()
+        self._last = LastRequest()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
         self._counted = 0  # bytes of heads that the pod's gate knows of
@@ -156,7 +157,7 @@ class Http1Server(Handler, Responder):
                     self._leave()
                     self._serve_http2(self.session, self.transport, PREFACE_START + self._buffer.rest)
                     break
-                data = self._begin(read_request(head, self.session.scheme), self._buffer.rest)
+                data = self._begin(read_request(head, self.session.scheme, self._last), self._buffer.rest)
                 if self.exchange is not None:
                     break
         except ProtocolError as error:

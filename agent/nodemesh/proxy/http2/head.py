@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ..http.head import RequestFields, ResponseHead
+from ..http.head import RequestFields, RequestMemory, ResponseHead
 from ..http.trailers import is_trailer
 from .codes import PROTOCOL_ERROR
 from .fault import StreamFault
@@ -45,7 +45,7 @@ class Head:
 
     __slots__ = (
         "method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size", "ended",
-        "request", "target", "weight", "response",
+        "request", "target", "weight", "response", "memory",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +62,7 @@ class Head:
         #: What `heads` found it to say, if the stream ended with it, or did not.
         self.ended = False
         self.request: RequestFields | None = None
+        self.memory: RequestMemory | None = None
         self.target: tuple[bytes, bytes] = (b"", b"")  # path and query
         self.weight = 1
         self.response: ResponseHead | None = None

@@ -41,13 +41,15 @@ def request_of(head: Head, ended: bool) -> RequestHead:
         head.weight = weight_of(head.size)
         fields = head.request = read_fields(head, ended)
         head.ended = ended
-    elif fields.memory is None:  # it has come again, and may do so yet
-        fields.memory = RequestMemory()
+        head.memory = None
+    elif head.memory is None:  # it has come again, and may do so yet
+        head.memory = RequestMemory()
     path, query = head.target
     method = b"GET" if head.protocol else head.method
     request = RequestHead(method, head.scheme, head.authority, path, query, fields)
     request.http2 = True
     request.weight = head.weight
+    request.memory = head.memory
     return request
 
 

@@ -113,7 +113,7 @@ def told(read, *arguments):
 
 def forget(module):
     module.KNOWN.found.clear()
-    module.LINES.found, module.LINES.meaning, module.LINES.layout = [], None, module.LAYOUTS.of(())
+    module.LINES.__init__(module.LAYOUTS)
 
 
 @pytest.mark.parametrize("seed", range(20))
