@@ -115,7 +115,5 @@ class Lanes:
 
 def still_due(left: Ready) -> Ready:
     """The events of an earlier turn that still count: what nobody waits for any more must not come."""
-    if not left:
-        return left
     due = [(transport, transport.due(mask)) for transport, mask in left]
     return [(transport, mask) for transport, mask in due if mask]

@@ -135,11 +135,13 @@ class Reactor(Network):
 
     def turn(self) -> None:
         """Wait for events, serve them, fire the timers."""
-        self.flush()
         loop = self.loop
         lanes, clock = loop.lanes, loop.clock
+        if loop.unsent or loop.prompted or self._stood:
+            self.flush()
         wait = clock.wait()
         timeout = LONGEST_WAIT if wait is None or wait > LONGEST_WAIT else wait
+        due = clock.now + timeout  # the first timer; none that this turn sets is due within it
         if lanes.busy or (lanes.lull.until and not lanes.lull.wait()):
             timeout = 0.0
         events = loop.poller.poll(timeout, 256)
@@ -148,7 +150,8 @@ class Reactor(Network):
         for fd, _ in events if len(events) < 2 else self._in_order(events):
             lane = lanes.known.get(fd)
             if lane is not None:
-                lane.left = self._serve(lane, still_due(lane.left) or lane.ready(lane.poller))
+                left = still_due(lane.left) if lane.left else []
+                lane.left = self._serve(lane, left or lane.ready(lane.poller))
             elif fd in lanes.streaming:
                 self._serve_streams(lanes.streaming[fd])
             else:
@@ -157,7 +160,8 @@ class Reactor(Network):
             for lane in list(lanes.busy):
                 if lane.turn != self._number:
                     self._serve(lane, [])
-        self._fire()
+        if clock.now >= due:
+            self._fire()
         if loop.released:
             released, loop.released = loop.released, []
             for sock in released:
@@ -193,8 +197,8 @@ class Reactor(Network):
         over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
         lane.served = self._number
         left: Ready = []
-        for index in range(len(ready)):
-            transport, mask = ready[index]
+        waiting = iter(ready)
+        for transport, mask in waiting:
             if transport.closed:
                 continue
             try:
@@ -209,7 +213,7 @@ class Reactor(Network):
             elif transport.portion < READ_SIZE and (now - before) * QUICK < self.shared_turn:
                 transport.portion *= 2
             if now >= over:
-                left = ready[index + 1 :]
+                left = list(waiting)
                 break
         lane.rest = over - now
         if lane.later and lane.turn != self._number:
