@@ -5,14 +5,15 @@ import os
 import socket
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from tests.netns import apps
 from tests.netns.conftest import HEARTBEAT_LIMIT, PATIENCE, dial, enrol, finish
 
-from nodemesh.datapath import bpf, counters, namespaces
-from nodemesh.datapath.heartbeat import Heartbeat
-from nodemesh.datapath.maps import EntryMode, Hook, NetworkKey, ServiceEntry, ServiceFlag, pack_address
+from nodemesh.datapath import bpf, counters, heartbeat, namespaces
+from nodemesh.datapath.heartbeat import FRESH, Heartbeat
+from nodemesh.datapath.maps import U32, U64, EntryMode, Hook, NetworkKey, ServiceEntry, ServiceFlag, pack_address
 from nodemesh.reasons import Reason
 
 PROXY = ServiceEntry(EntryMode.PROXY)
@@ -193,6 +194,22 @@ def test_a_heart_that_was_stopped_is_late_on_a_machine_that_has_just_started_too
     maps.configure(heartbeat_limit=1e8)  # longer than any machine is up
     proxied.heartbeat.stop()
     assert proxied.dial(vip) == ["first", vip, "80"]
+
+
+def test_a_heart_may_beat_as_often_as_its_loop_turns(maps, monkeypatch):
+    """Most beats are not written, and one after a stop is."""
+    moments = iter((1, FRESH, FRESH + 1, FRESH + 2))
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic_ns=lambda: next(moments)))
+    heart = Heartbeat(maps["heartbeats"].fd, 2)
+
+    def beat():
+        heart.beat()
+        return U64.unpack(maps["heartbeats"].lookup(U32.pack(2)))[0]
+
+    assert [beat(), beat(), beat()] == [1, 1, FRESH + 1]
+    heart.stop()
+    assert beat() == FRESH + 2
+    heart.stop()
 
 
 def test_one_fresh_worker_is_enough(node, proxied, maps):

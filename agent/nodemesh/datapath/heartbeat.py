@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from . import bpf
 from .maps import HEARTBEATS, U32, U64
+
+#: Nanoseconds for which a beat counts as the last one: to write it costs as much as a good part of a request, and a
+#: busy loop has thousands of turns a second.
+FRESH: Final = 100_000_000
 
 
 class Heartbeat:
@@ -17,10 +22,15 @@ class Heartbeat:
             raise ValueError(f"heartbeat slot {slot}: there are slots 0 to {HEARTBEATS - 1}")
         self._map = bpf.Map(map_fd)
         self._slot = U32.pack(slot)
+        self._due = 0  # when the next one is to be written
 
     def beat(self) -> None:
-        self._map.update(self._slot, U64.pack(time.monotonic_ns()))
+        now = time.monotonic_ns()
+        if now >= self._due:
+            self._map.update(self._slot, U64.pack(now))
+            self._due = now + FRESH
 
     def stop(self) -> None:
         """Let connections pass at once: for a worker that ends in order."""
+        self._due = 0
         self._map.update(self._slot, U64.pack(0))

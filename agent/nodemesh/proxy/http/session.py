@@ -84,7 +84,7 @@ class Session:
 
     def decide(self, request: RequestHead) -> Decision:
         """What is to become of a request; it came to a gateway where there is no frontend. A client of gRPC calls few
-        methods, over and over, others poll: requests that are the same have the same decision, as long as the rules are."""
+        methods, over and over, others poll: requests that are the same have the same decision, while the rules last."""
         frontend = self.frontend
         if frontend is None:
             security = self.security
