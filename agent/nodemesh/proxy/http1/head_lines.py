@@ -34,7 +34,8 @@ class LinesReader(Generic[T]):
         """Read the lines of a head that begins with `start`. Returns what the head before came to, if this one comes to
         the same but for the values that `changed` have. Raises ProtocolError."""
         if len(lines) != len(self._lines):
-            return self._read_other(start, lines)
+            self._read_other(start, lines)
+            return None
         layout, meaning = self.layout, self.meaning
         found, kept = self.found.copy(), self._lines.copy()
         changed: list[FieldLine] = []

@@ -6,7 +6,7 @@ from nodemesh.proxy.http.errors import ProtocolError
 from nodemesh.proxy.http.head import UNKNOWN
 from nodemesh.proxy.http.lines import KNOWN_HEADS
 from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
-from nodemesh.proxy.http1.request import KNOWN, LAYOUTS, QUERIED, TARGETS, read_request
+from nodemesh.proxy.http1.request import KNOWN, LAYOUTS, QUERIED, TARGETS, LastRequest, read_request
 
 
 def read(text: bytes):
@@ -148,3 +148,32 @@ def test_the_known_heads_have_a_bound():
             read(b"GET /%d HTTP/1.1\nHost: h%d\nX-%d: 1" % (number, number % 50, number))
         assert len(KNOWN.found) <= KNOWN_HEADS and len(LAYOUTS.known.found) <= KNOWN_HEADS
         assert len(TARGETS.found) <= KNOWN_HEADS
+
+
+def test_what_comes_again_on_a_connection_shares_a_memory():
+    """From the second time on that all of it is known, and until something else comes between."""
+    last = LastRequest()
+    same = b"GET /again HTTP/1.1\r\nHost: h\r\nX-Same: 1"
+
+    def memory(text=same):
+        return read_request(text, b"http", last).memory
+
+    read_request(same, b"http")  # so that its fields are known
+    assert memory() is None
+    first = memory()
+    assert first is not None and memory() is first
+    for other in (same.replace(b"/again", b"/other"), same.replace(b"GET", b"PUT"), same.replace(b": 1", b": 2")):
+        read_request(other, b"http")
+        read_request(other, b"http")
+        assert memory(other) is None, other
+        assert memory() is None and memory() is not first
+    assert read_request(same, b"http", LastRequest()).memory is None  # of another connection
+
+
+def test_requests_that_hold_secrets_or_a_long_target_are_not_remembered():
+    last = LastRequest()
+    for text in (
+        b"GET /a HTTP/1.1\r\nHost: h\r\nCookie: a=b",
+        b"GET /" + bytes(5000).hex().encode() + b" HTTP/1.1\r\nHost: h",
+    ):
+        assert [read_request(text, b"http", last).memory for _ in range(4)] == [None] * 4
