@@ -126,12 +126,15 @@ class Table:
 
     def evict(self, limit: int) -> int:
         """Drop the oldest entries until the others take no more than that; returns how many went."""
-        entries = self.entries
+        size = self.size
         count = 0
-        while count < len(entries) and self.size > limit:
-            self.size -= entries[count].size
+        for entry in self.entries:
+            if size <= limit:
+                break
+            size -= entry.size
             count += 1
         if count:
-            del entries[:count]
+            del self.entries[:count]
+            self.size = size
             self.version += 1
         return count
