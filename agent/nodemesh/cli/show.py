@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -21,17 +21,22 @@ CAUSES = 3
 SOON = 30 * 86400.0
 
 
+#: Of durations, in seconds.
+UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
 def _ago(seconds: float) -> str:
-    """Since a time, in the two biggest units: `4d2h`, `3m20s`; empty for never."""
+    """Since a time, in its biggest unit and the next one: `4d2h`, `3m20s`, `4d`; empty for never."""
     if not seconds:
         return ""
     left = int(max(0.0, time.time() - seconds))
+    first = next((index for index, (size, _) in enumerate(UNITS) if left >= size), len(UNITS) - 1)
     words: list[str] = []
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        if left >= size or (unit == "s" and not words):
+    for size, unit in UNITS[first : first + 2]:
+        if left >= size or not words:
             words.append(f"{left // size}{unit}")
-            left %= size
-    return "".join(words[:2])
+        left %= size
+    return "".join(words)
 
 
 def _until(end: float | None) -> str:

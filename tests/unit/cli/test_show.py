@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from nodemesh.cli import traffic
 from nodemesh.cli.client import fetch
 from nodemesh.cli.main import cli
 from nodemesh.cli.output import CommandError
-from nodemesh.cli.show import _causes, _rollout
+from nodemesh.cli.show import _ago, _causes, _rollout
 
 UNSECURED = """
 ---
@@ -246,7 +247,20 @@ def test_causes_of_a_table_are_some():
     assert _causes(["a", "b", "c", "d", "e"]) == "a; b; c; 2 more"
 
 
-def test_a_rollout_is_one_line():
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0s"), (59.9, "59s"), (60, "1m"), (200, "3m20s"), (3600, "1h"), (3659, "1h"), (3660, "1h1m"),
+        (86400 + 3599, "1d"), (4 * 86400 + 2 * 3600 + 59, "4d2h"),
+    ],
+)  # fmt: skip
+def test_durations_are_told_in_two_units(monkeypatch, seconds, shown):
+    monkeypatch.setattr(time, "time", lambda: 1000.0 + seconds)
+    assert _ago(1000.0) == shown and _ago(0.0) == ""
+
+
+def test_a_rollout_is_one_line(monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 3661.0)
     row = {"object": "VirtualService shop/web", "step": "changed", "phase": "waiting", "since": 0.0, "why": "",
            "requests_here": 0, "failures_here": 0}  # fmt: skip
     assert _rollout(row) == "VirtualService shop/web: waiting"
@@ -258,5 +272,6 @@ def test_a_rollout_is_one_line():
         "requests_here": 9,
         "failures_here": 2,
     }
-    assert _rollout(row).startswith("VirtualService shop/web: canary since ")
-    assert _rollout(row).endswith("h, 10 % of the clients for 10 min; 2 of 9 requests failed here")
+    assert _rollout(row) == (
+        "VirtualService shop/web: canary since 1h1m, 10 % of the clients for 10 min; 2 of 9 requests failed here"
+    )
