@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import compress
-from operator import ne
 from typing import Generic, TypeVar
 
 from ..http.fields import PLAIN, HeadLayout, Layouts
@@ -37,12 +35,14 @@ class LinesReader(Generic[T]):
             self._read_other(start, lines)
             return None
         layout, meaning = self.layout, self.meaning
-        found, kept = self.found.copy(), self._lines.copy()
+        found, kept = list(self.found), list(self._lines)
         changed: list[FieldLine] = []
         familiar = named_alike = True
         plain = start == self._start and not layout.repeats
-        for index in compress(range(len(lines)), map(ne, lines, kept)):  # in C, since most lines are the same
-            line, known = lines[index], found[index]
+        for index, line in enumerate(lines):
+            if line == kept[index]:  # as most are
+                continue
+            known = found[index]
             said = CACHE.get(line)
             if said is None:
                 said = read_line(line, known)

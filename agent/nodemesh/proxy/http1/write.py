@@ -31,7 +31,9 @@ def write_request(head: RequestHead, target: bytes, authority: bytes, edits: Edi
     fields = head.fields
     out = [b"".join((head.method, b" ", target, b" HTTP/1.1\r\nhost: ", authority))]
     out += fields.lines if fields.names.isdisjoint(edits) else unedited(fields, edits)
-    out += filter(None, edits.values())
+    for line in edits.values():
+        if line:
+            out.append(line)
     if fields.length == UNKNOWN:
         out.append(b"transfer-encoding: chunked")
     elif fields.length or head.method in (b"POST", b"PUT", b"PATCH"):
@@ -64,7 +66,9 @@ def write_response(
     """A response's head for a client. `bodiless` responses (HEAD, 204, 304) have no framing field of ours."""
     out = [STATUS_LINES.get((head.status, head.phrase)) or status_line(head.status, head.phrase)]
     out += head.lines if head.names.isdisjoint(edits) else unedited(head, edits)
-    out += filter(None, edits.values())
+    for line in edits.values():
+        if line:
+            out.append(line)
     if chunked:
         out.append(b"transfer-encoding: chunked")
     elif head.length >= 0 and not bodiless:

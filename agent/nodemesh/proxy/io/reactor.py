@@ -197,8 +197,8 @@ class Reactor(Network):
         over = now + self.lone_turn if lane is self._last and now >= self._crowd else self._turn_of(lane, now)
         lane.served = self._number
         left: Ready = []
-        waiting = iter(ready)
-        for transport, mask in waiting:
+        for index in range(len(ready)):
+            transport, mask = ready[index]
             if transport.closed:
                 continue
             try:
@@ -213,7 +213,7 @@ class Reactor(Network):
             elif transport.portion < READ_SIZE and (now - before) * QUICK < self.shared_turn:
                 transport.portion *= 2
             if now >= over:
-                left = list(waiting)
+                left = ready[index + 1 :]
                 break
         lane.rest = over - now
         if lane.later and lane.turn != self._number:
