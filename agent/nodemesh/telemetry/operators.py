@@ -66,11 +66,13 @@ def constant(value: str) -> Column:
 
 def texts(values: list[bytes], none: Missing) -> list[Any]:
     """The values as `PRINTABLE` shows them, but not remembered: each record has another one."""
-    found = [value.decode("latin-1") for value in values]
-    together = "".join(found)
-    if together.isprintable() and '"' not in together and all(found) and max(map(len, found), default=0) <= FIELD_LIMIT:
-        return found
-    return [PRINTABLE.make(value) or none for value in values]
+    found: list[Any] = []
+    for value in values:
+        text = value.decode("latin-1")
+        if len(text) > FIELD_LIMIT or not text.isprintable() or '"' in text:
+            text = PRINTABLE.make(value)
+        found.append(text or none)
+    return found
 
 
 def paths(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
@@ -85,9 +87,7 @@ def numbers(values: list[int] | list[int | None], none: Missing) -> list[Any]:
     """Numbers are JSON's own in JSON, and digits in text."""
     if none is None:
         return values
-    if None in values:
-        return [none if value is None else str(value) for value in values]
-    return list(map(str, values))
+    return [none if value is None else str(value) for value in values]
 
 
 def moments(times: list[float]) -> list[str]:
