@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import Final
 
 from ...bounded import Bounded
@@ -52,21 +51,24 @@ KINDS: Final[dict[bytes, int]] = {
 class HeadLayout:
     """What the lines of a head are, by their names alone: the places of those that are forwarded as they come (`kept`,
     the set of their names, and whether one of these comes twice), and of those that have something to say to the proxy
-    (`meant`); what each line is, and whether it is forwarded."""
+    (`meant`); and what each line is."""
 
-    __slots__ = ("kept", "names", "repeats", "meant", "kinds", "_forwarded")
+    __slots__ = ("kept", "names", "repeats", "meant", "kinds", "_dropped")
 
     def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
         self.kinds = [KINDS.get(name, PLAIN) for name in names]
-        self._forwarded = [kind in forwarded for kind in self.kinds]
-        self.kept = [index for index, goes in enumerate(self._forwarded) if goes]
+        self.kept = [index for index, kind in enumerate(self.kinds) if kind in forwarded]
+        self._dropped = [index for index, kind in enumerate(self.kinds) if kind not in forwarded][::-1]
         self.names = frozenset([names[index] for index in self.kept])
         self.repeats = len(self.names) < len(self.kept)
         self.meant = [index for index, kind in enumerate(self.kinds) if kind in meant]
 
     def forwarded(self, lines: list[bytes]) -> list[bytes]:
         """Those of a head's lines that are forwarded as they come."""
-        return list(compress(lines, self._forwarded))
+        kept = lines[:]
+        for index in self._dropped:  # the last one first; they are few
+            del kept[index]
+        return kept
 
 
 class Layouts:
